@@ -1,0 +1,44 @@
+"""What the layers of a network compute."""
+
+import torch
+
+from helpers.errors import unknown
+
+
+class Enough(Exception):
+    """Raised by the last hook, so that no layer after it runs."""
+
+
+def layers(net):
+    """The layers of a network, dict name -> module, in the order of the network."""
+    return {name: module for name, module in net.named_modules() if name and name not in ("normalize", "flatten")}
+
+
+def activations(net, x, names):
+    """Outputs of some layers, images (b,3,h,w) -> dict name -> tensor.
+
+    `names` is a list of layer names (see `layer_names`), or one name. The network stops after the last of them.
+    Differentiable; of a layer that runs more than once, the first output. Raises KeyError for an unknown layer.
+    """
+    names, known = [names] if isinstance(names, str) else list(names), layers(net)
+    for name in names:
+        if name not in known:
+            raise unknown("layer", name, known)
+    found, hooks = {}, []
+
+    def keep(name):
+        def hook(module, inputs, output):
+            found.setdefault(name, output.clone())    # a copy, since an in-place layer after this one would overwrite it
+            if len(found) == len(hooks):
+                raise Enough
+        return hook
+
+    try:
+        hooks += [known[name].register_forward_hook(keep(name)) for name in dict.fromkeys(names)]
+        net(x)
+    except Enough:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: found[name] for name in names}

@@ -1,0 +1,77 @@
+"""Descent of a loss over images. A loss is a function of images, (b,3,h,w) -> a number; what is in it is the technique."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of `descend`: its number from 1, the loss before the step, the image after it (b,3,h,w)."""
+
+    index: int
+    loss: float
+    image: torch.Tensor
+
+
+class NormalizedGradient(torch.optim.Optimizer):
+    """Steps of a fixed length, whatever the size of the gradient: x <- x - lr * g / ||g||, for each image (b, ...).
+
+    `lr` is the l2 length of a step, in pixels of [0, 1].
+    """
+
+    def __init__(self, params, lr=1.0):
+        if not lr > 0:
+            raise ValueError(f"Got a step of {lr}; expected more than 0.")
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    norm = p.grad.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, *[1] * (p.ndim - 1))
+                    p.sub_(group["lr"] * p.grad / norm)
+        return loss
+
+
+def descend(image, loss, *, steps, optimizer=None):
+    """Minimises loss(image()) over the parameters of `image`; yields a Step after each step.
+
+    `image` is a PixelImage or another module whose forward() is the image. `optimizer` is a function of the
+    parameters, `lambda p: torch.optim.Adam(p, lr=0.02)`; without one, normalised steps of length 1. LBFGS works too.
+    To maximise a score, give its negative. The network's parameters get no gradient.
+    Raises ValueError if the loss is not one number, not finite (with the step's number), or has no gradient.
+    """
+    if steps < 1 or steps != int(steps):
+        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
+    parameters = [p for p in image.parameters() if p.requires_grad]
+    optimizer = optimizer(parameters) if optimizer else NormalizedGradient(parameters)
+
+    def closure():
+        value = loss(image())
+        if not torch.is_tensor(value) or value.numel() != 1:
+            got = f"a tensor of shape {tuple(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
+            raise ValueError(f"The loss gave {got}; expected one number. Try .mean() or .sum().")
+        if not value.requires_grad:
+            raise ValueError("The loss does not depend on the image in a way that can be differentiated.")
+        if not value.isfinite():
+            raise ValueError(f"The loss became {value.item()} at step {index}. Try a smaller step; the last picture is kept.")
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+        if index == 1 and all(g is None or not g.any() for g in gradients):
+            raise ValueError("The gradient is zero at the start: the score does not depend on the image, or is behind ReLUs that are all off "
+                             "for it. Try another start, or another unit.")
+        for p, g in zip(parameters, gradients, strict=True):
+            p.grad = g
+        return value.detach()
+
+    for index in range(1, steps + 1):
+        with torch.enable_grad():
+            value = optimizer.step(closure)
+        if hasattr(image, "project"):
+            image.project()
+        yield Step(index, float(value), image().detach().clone())

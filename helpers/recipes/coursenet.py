@@ -1,0 +1,254 @@
+"""How CourseNet's weights were made:  python -m helpers.recipes.coursenet [--robust] [--data DIR]
+
+Trains on photographs in the layout of Tiny ImageNet (some of its classes) together with rendered scenes. With
+--robust, after some clean epochs, every image is attacked at each step (projected gradient ascent on the loss,
+Madry 2018). Runs on one CPU, one GPU, or under torchrun on several; after an interruption --resume goes on.
+"""
+
+import argparse
+import json
+import os
+import time
+import urllib.request
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from helpers.nets import CourseNet
+from helpers.scenes import SHAPES, render_scenes
+
+TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+SCENES = 8000
+SEEDS = {False: 1, True: 2}     # each network has its own start and its own order of images
+
+
+def arguments(argv=None):
+    p = argparse.ArgumentParser(prog="python -m helpers.recipes.coursenet", description=__doc__.split("\n\n")[1],
+                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p.add_argument("--data", type=Path, help="a folder in the layout of Tiny ImageNet; without it, the original is downloaded (248 MB)")
+    p.add_argument("--classes", type=Path, help="a file with the wnids to use, one a line; without it, the data's own wnids.txt")
+    p.add_argument("--work", type=Path, default=Path("build/coursenet"), help="where checkpoints and rendered scenes go")
+    p.add_argument("--out", type=Path, default=Path("data"), help="where the weights go")
+    p.add_argument("--robust", action="store_true", help="train coursenet-robust")
+    p.add_argument("--epochs", type=int, help="default 30; 24 if robust")
+    p.add_argument("--clean", type=int, default=8, help="clean epochs before the attack begins, if robust")
+    p.add_argument("--epsilon", type=float, default=1.0, help="l2 radius of the attack, in pixels of [0, 1]")
+    p.add_argument("--attack-steps", type=int, default=2)
+    p.add_argument("--lr", type=float, default=0.08, help="peak learning rate")
+    p.add_argument("--weight-decay", type=float, default=5e-4)
+    p.add_argument("--batch", type=int, default=128, help="images a step, over all devices")
+    p.add_argument("--scenes", type=int, default=SCENES, help="rendered scenes to train on")
+    p.add_argument("--seed", type=int, help="default 1; 2 if robust")
+    p.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
+    args = p.parse_args(argv)
+    args.epochs = args.epochs or (24 if args.robust else 30)
+    args.seed = SEEDS[args.robust] if args.seed is None else args.seed
+    args.name = "coursenet-robust" if args.robust else "coursenet"
+    return args
+
+
+# ---- data ----
+
+def download(folder):
+    """Tiny ImageNet, downloaded and unpacked into `folder` once."""
+    from tqdm import tqdm
+    archive, root = folder / "tiny-imagenet-200.zip", folder / "tiny-imagenet-200"
+    if not (root / "wnids.txt").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with urllib.request.urlopen(TINY_IMAGENET, timeout=20) as source, open(archive, "wb") as target, \
+                    tqdm(total=int(source.headers.get("Content-Length", 0)), unit="B", unit_scale=True, desc="Tiny ImageNet") as bar:
+                while chunk := source.read(1 << 20):
+                    target.write(chunk), bar.update(len(chunk))
+            zipfile.ZipFile(archive).extractall(folder)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise SystemExit(f"Tiny ImageNet could not be downloaded from {TINY_IMAGENET} ({error}). "
+                             "Fetch and unpack it by other means, and give its folder as --data.") from None
+    return root
+
+
+def read_photographs(root, classes_file=None):
+    """Photographs of Tiny ImageNet's layout -> train images (n,3,64,64) uint8, labels (n,), val images, labels, class names."""
+    for name in ("wnids.txt", "words.txt", "train", "val/val_annotations.txt"):
+        if not (root / name).exists():
+            raise SystemExit(f"{root} has no {name}: --data expects the layout of Tiny ImageNet.")
+    wnids = (classes_file or root / "wnids.txt").read_text().split()
+    words = dict(line.split("\t") for line in (root / "words.txt").read_text().splitlines())
+    train = [(path, k) for k, wnid in enumerate(wnids) for path in sorted((root / "train" / wnid / "images").iterdir())]
+    val = [line.split("\t")[:2] for line in (root / "val/val_annotations.txt").read_text().splitlines()]
+    val = [(root / "val/images" / name, wnids.index(wnid)) for name, wnid in val if wnid in wnids]
+    pixels = lambda rows: torch.from_numpy(np.stack([np.asarray(Image.open(p).convert("RGB")) for p, _ in rows])).permute(0, 3, 1, 2)
+    labels = lambda rows: torch.tensor([k for _, k in rows])
+    return pixels(train), labels(train), pixels(val), labels(val), [words[w].split(",")[0].strip() for w in wnids]
+
+
+def render_chunk(indices, seed):
+    torch.set_num_threads(1)
+    part = render_scenes(indices, seed=seed)
+    return (part.images * 255).round().byte(), part.labels
+
+
+def training_scenes(n, folder, seed=1):
+    """n rendered scenes -> images (n,3,64,64) uint8, labels (n,). Another seed than the shipped ones, which only measure."""
+    path = folder / f"scenes-{n}.pt"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chunks = [range(i, min(i + 100, n)) for i in range(0, n, 100)]
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+            images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks))
+        torch.save((torch.cat(images), torch.cat(labels)), path)
+    return torch.load(path)
+
+
+def augment(images, generator):
+    """Random zoom, aspect, place and flip in one resampling, reflected at the borders: (b,3,h,w) -> the same shape."""
+    draw = lambda low, high: low + (high - low) * torch.rand(len(images), generator=generator)
+    zoom, stretch = draw(-0.22, 0.12).exp(), draw(-0.1, 0.1).exp()
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = zoom * stretch * (draw(-1, 1).sign())
+    theta[:, 1, 1] = zoom / stretch
+    theta[:, :, 2] = torch.stack([draw(-0.2, 0.2), draw(-0.2, 0.2)], 1)
+    grid = F.affine_grid(theta.to(images.device), images.shape, align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+# ---- training ----
+
+def fast(device):
+    """bf16 autocast where the hardware computes in bf16; it is slower than float32 where it does not."""
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported()
+    else:
+        has = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+    return torch.autocast(device.type, torch.bfloat16, enabled=has)
+
+
+def project(delta, epsilon):
+    """The nearest point of the l2 ball: (b,3,h,w) -> the same, each image's norm at most epsilon."""
+    norm = delta.flatten(1).norm(dim=1)[:, None, None, None]
+    return delta * (epsilon / norm.clamp(min=1e-12)).clamp(max=1)
+
+
+def attack(net, x, y, *, epsilon, steps, step_size, generator=None):
+    """Projected gradient ascent on the cross-entropy within an l2 ball round x and within [0, 1]: (b,3,h,w) -> the same."""
+    start = torch.randn(x.shape, generator=generator).to(x.device)
+    delta = project(start, 1) * epsilon * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device)
+    for _ in range(steps):
+        z = (x + delta).clamp(0, 1).requires_grad_()
+        with fast(x.device):
+            loss = F.cross_entropy(net(z.contiguous(memory_format=torch.channels_last)), y, reduction="sum")
+        gradient, = torch.autograd.grad(loss, z)
+        gradient = gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
+        delta = project(z.detach() - x + step_size * gradient, epsilon)
+    return (x + delta).clamp(0, 1)
+
+
+def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200):
+    """Share of uint8 images (n,3,h,w) that the network names right, top-1; attacked first if epsilon is not zero."""
+    net.eval()
+    device, right, generator = next(net.parameters()).device, 0, torch.Generator().manual_seed(0)
+    for x, y in zip(images.split(batch), labels.split(batch)):
+        x, y = x.to(device).float() / 255, y.to(device)
+        if epsilon:
+            x = attack(net, x, y, epsilon=epsilon, steps=steps, step_size=2.5 * epsilon / steps, generator=generator)
+        with torch.no_grad(), fast(device):
+            right += (net(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum().item()
+    return right / len(images)
+
+
+def fold(net):
+    """A trained CourseNet with its batch norms folded into the layers before them, in eval mode."""
+    net.eval()
+    folded, modules, kept = CourseNet(net.classes), dict(net.named_children()), {}
+    for name, module in modules.items():
+        if name.startswith("bn"):
+            before = name.replace("bn", "fc" if isinstance(module, nn.BatchNorm1d) else "conv")
+            fuse = fuse_linear_bn_eval if before.startswith("fc") else fuse_conv_bn_eval
+            kept[before] = fuse(modules[before], module)
+        elif not name.startswith("drop"):
+            kept[name] = module
+    folded.load_state_dict({f"{name}.{key}": value for name, module in kept.items() for key, value in module.state_dict().items()})
+    return folded.eval()
+
+
+def train(args):
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+    if world > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    say = print if rank == 0 else lambda *_, **__: None
+    if rank == 0:   # what is fetched and rendered once is there for the others
+        root = args.data or download(args.work)
+        training_scenes(args.scenes, args.work)
+    if world > 1:
+        dist.barrier()
+    root = args.data or download(args.work)
+    images, labels, val_images, val_labels, names = read_photographs(root, args.classes)
+    scene_images, scene_labels = training_scenes(args.scenes, args.work)
+    images, labels = torch.cat([images, scene_images]).to(device), torch.cat([labels, scene_labels + len(names)]).to(device)
+    pixels = images[::4].float() / 255
+    mean, std = [[round(v, 4) for v in s.tolist()] for s in (pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)))]
+
+    torch.manual_seed(args.seed)
+    net = CourseNet([*names, *SHAPES], mean, std, for_training=True).to(device, memory_format=torch.channels_last)
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    nn.init.normal_(net.fc8.weight, std=0.01)
+    steps = len(images) // args.batch
+    optimizer = torch.optim.SGD(net.parameters(), args.lr, momentum=0.9, nesterov=True, weight_decay=args.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps * args.epochs, pct_start=0.2)
+    checkpoint, first, log, spent = args.work / f"{args.name}.pt", 0, [], 0.0
+    if args.resume and checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device)
+        for part, state in zip((net, optimizer, schedule), saved["states"]):
+            part.load_state_dict(state)
+        first, log, spent = saved["epoch"], saved["log"], saved["seconds"]
+        say(f"{args.name}: resumed after epoch {first}")
+    model = nn.parallel.DistributedDataParallel(net, [device] if device.type == "cuda" else None) if world > 1 else net
+
+    for epoch in range(first, args.epochs):
+        start, total = time.time(), 0.0
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(1000 * args.seed + epoch))
+        generator = torch.Generator().manual_seed(1_000_000 * (rank + 1) + 1000 * args.seed + epoch)
+        for step in range(steps):
+            batch = order[step * args.batch:(step + 1) * args.batch][rank::world].to(device)
+            x, y = augment(images[batch].float() / 255, generator), labels[batch]
+            if args.robust and epoch >= args.clean:
+                net.eval()      # the attack meets the network as it will be used
+                x = attack(net, x, y, epsilon=args.epsilon, steps=args.attack_steps, step_size=1.5 * args.epsilon / args.attack_steps, generator=generator)
+            model.train()
+            with fast(device):
+                loss = F.cross_entropy(model(x.contiguous(memory_format=torch.channels_last)), y, label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step(), schedule.step()
+            total += loss.item()
+        if rank == 0:
+            spent += time.time() - start
+            log.append({"epoch": epoch + 1, "loss": round(total / steps, 4), "val": round(accuracy(net, val_images, val_labels), 4)})
+            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "epoch": epoch + 1, "log": log, "seconds": spent}
+            torch.save(state, checkpoint.with_suffix(".tmp"))
+            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            pace = time.time() - start
+            say(f"{args.name} epoch {epoch + 1}/{args.epochs}  loss {log[-1]['loss']:.3f}  val {log[-1]['val']:.1%}  "
+                f"{pace:.0f} s, about {pace * (args.epochs - epoch - 1) / 60:.0f} min left", flush=True)
+    if world > 1:
+        dist.destroy_process_group()
+    return fold(net).cpu() if rank == 0 else None
+
+
+if __name__ == "__main__":
+    args = arguments()
+    net = train(args)
