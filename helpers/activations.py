@@ -1,7 +1,5 @@
 """What the layers of a network compute."""
 
-import torch
-
 from helpers.errors import unknown
 
 

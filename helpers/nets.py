@@ -1,22 +1,18 @@
 """The networks: our own CourseNet, and torchvision's by name. All take images in [0, 1] and normalise inside."""
 
-import hashlib
-import json
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from helpers.activations import layers
 from helpers.errors import unknown
 from helpers.images import check_images
+from helpers.weights import read_weights
 
 DATA = Path(__file__).parent.parent / "data"
 SHIPPED = ("coursenet", "coursenet-robust")
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)    # mean and standard deviation that torchvision's networks expect
 
 
 class Normalize(nn.Module):
@@ -83,6 +79,7 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
         net = load_weights(DATA / f"{name}.safetensors")
         net = net if weights else CourseNet(net.classes)
     else:
+        from helpers.torchvision_nets import load_torchvision  # not at the top: it builds on this module
         net = load_torchvision(name, weights)
     return net.eval().requires_grad_(False)
 
@@ -109,93 +106,14 @@ def class_index(net, name):
     return net.classes.index(name)
 
 
-def fingerprint(tensors):
-    """SHA-256 of the names and bytes of a state dict."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def save_weights(net, path, **facts):
-    """Writes a CourseNet as float16 safetensors; the facts, its classes and a hash go into the metadata as JSON."""
-    tensors = {name: t.half().contiguous() for name, t in net.state_dict().items() if not name.startswith("normalize")}
-    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist(),
-              "sha256": fingerprint(tensors)}
-    save_file(tensors, path, metadata={key: json.dumps(value) for key, value in facts.items()})
-
-
-def read_weights(path):
-    """A file of save_weights -> (tensors, facts). Raises ValueError if it is missing or damaged."""
-    if not Path(path).exists():
-        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or train it again: python -m helpers.recipes.coursenet.")
-    try:
-        with safe_open(path, "pt") as file:
-            facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: it cannot be read ({error}). Try `git checkout -- data`.") from None
-    if fingerprint(tensors) != facts.get("sha256"):
-        raise ValueError(f"{path} is damaged: its SHA-256 is {fingerprint(tensors)[:12]}..., expected {str(facts.get('sha256'))[:12]}.... "
-                         "Try `git checkout -- data`.")
-    return tensors, facts
-
-
 def load_weights(path):
     """A file of save_weights -> CourseNet in float32, its `.facts` beside it."""
     tensors, facts = read_weights(path)
     net = CourseNet(facts["classes"], facts["mean"], facts["std"])
-    missing, unexpected = net.load_state_dict({name: t.float() for name, t in tensors.items()}, strict=False)
-    if unexpected or any(not name.startswith("normalize") for name in missing):
-        raise ValueError(f"{path} is of another network: missing {missing}, unexpected {unexpected}.")
+    own = {name: t for name, t in net.state_dict().items() if name.startswith("normalize")}
+    try:
+        net.load_state_dict(own | {name: t.float() for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds another network: {error}") from None
     net.facts = facts
     return net
-
-
-# ---- torchvision's networks ----
-
-def load_torchvision(name, weights):
-    """One of torchvision's classifiers, taking [0, 1] images, none of its ReLUs in place, layers in the field's names."""
-    from torchvision import models   # here, since importing torchvision takes seconds
-    known = models.list_models(module=models)
-    if name not in known:
-        raise unknown("network", name, [*SHIPPED, *known])
-    default = models.get_model_weights(name).DEFAULT
-    if weights is not None:
-        default = default if weights == "DEFAULT" else models.get_weight(weights)
-        print(f"{name}: weights of {default.meta['_file_size']:.0f} MB, from torchvision or its cache")
-    try:
-        model = models.get_model(name, weights=weights and default)
-    except (OSError, RuntimeError) as error:      # no network; a hash that does not match
-        raise ValueError(f"The weights of {name} ({default.meta['_file_size']:.0f} MB) are not in the cache and could not be downloaded: {error}. "
-                         f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
-    for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    normalize, classes = Normalize(*IMAGENET), default.meta["categories"]
-    if isinstance(model, (models.AlexNet, models.VGG, models.SqueezeNet)):
-        return Network([("normalize", normalize), *field_names(model, blocks=isinstance(model, models.VGG))], classes)
-    # Others are no plain sequence: they keep their own names, and normalise before anything else.
-    model.add_module("normalize", normalize)
-    model.register_forward_pre_hook(lambda module, inputs: (module.normalize(inputs[0]),))
-    model.classes = list(classes)
-    return model
-
-
-KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPool2d: "pool", nn.Linear: "fc", nn.Dropout: "drop",
-         nn.AdaptiveAvgPool2d: "avgpool", nn.Flatten: "flatten"}
-
-
-def field_names(model, *, blocks):
-    """The layers of AlexNet, VGG or SqueezeNet in order, [(name, module)]: conv4, or with `blocks` conv4_2."""
-    head = [model.avgpool, nn.Flatten(), *model.classifier] if hasattr(model, "avgpool") else [*model.classifier, nn.Flatten()]
-    named, block, k, drops = [], 1, 0, 0
-    for module in [*model.features, *head]:
-        kind = KINDS.get(type(module), type(module).__name__.lower())
-        k, drops = k + (kind in ("conv", "fire", "fc")), drops + (kind == "drop")
-        in_block = blocks and block <= 5
-        number = {"avgpool": "", "flatten": "", "drop": drops}.get(kind, f"{block}_{k}" if in_block and kind != "pool" else block if in_block else k)
-        named.append((f"{kind}{number}", module))
-        if in_block and kind == "pool":
-            block, k = block + 1, 0 if block < 5 else 5
-    return named

@@ -63,8 +63,8 @@ def descend(image, loss, *, steps, optimizer=None):
             raise ValueError(f"The loss became {value.item()} at step {index}. Try a smaller step; the last picture is kept.")
         gradients = torch.autograd.grad(value, parameters, allow_unused=True)
         if index == 1 and all(g is None or not g.any() for g in gradients):
-            raise ValueError("The gradient is zero at the start: the score does not depend on the image, or is behind ReLUs that are all off "
-                             "for it. Try another start, or another unit.")
+            raise ValueError("The gradient is zero at the start: the score does not depend on the image, or is behind ReLUs "
+                             "that are all off for it. Try another start, or another unit.")
         for p, g in zip(parameters, gradients, strict=True):
             p.grad = g
         return value.detach()

@@ -4,45 +4,14 @@ Space is y up; the ground is y = 0; the camera stands at +z and looks towards th
 Everything works on flat lists of rays, so that only rays that can meet the object are marched.
 """
 
-import math
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 
-STEPS = 32          # of sphere tracing; the objects are convex or nearly so, and few rays need half of them
-REACH = 1.15        # radius of a ball that holds every object
+from helpers.solids import DISTANCE, MATERIAL, REACH, edge, ripple
 
-
-def length(p):
-    return p.square().sum(-1).sqrt()    # Tensor.norm is slow over a last dimension of three
-
-
-def radius(p):
-    return torch.hypot(p[..., 0], p[..., 2])
-
-
-def box(p, half, rounding=0.03):
-    q = p.abs() - p.new_tensor(half) + rounding
-    return length(q.clamp(min=0)) + q.amax(-1).clamp(max=0) - rounding
-
-
-def wall(radius, y, base, height):
-    """Distance to the sloping side of a cone or pyramid of that base and height, centred on y = 0."""
-    return (radius * height + (y - height / 2) * base) / math.hypot(base, height)
-
-
-# Distance from p (..., 3) to the surface, negative inside. Each object fits into a ball of radius REACH.
-DISTANCE = {
-    "sphere": lambda p: length(p) - 0.85,
-    "cube": lambda p: box(p, (0.62, 0.62, 0.62)),
-    "cylinder": lambda p: torch.maximum(radius(p) - 0.55, p[..., 1].abs() - 0.78),
-    "cone": lambda p: torch.maximum(wall(radius(p), p[..., 1], 0.75, 1.6), -p[..., 1] - 0.8),
-    "torus": lambda p: torch.hypot(radius(p) - 0.66, p[..., 1]) - 0.27,
-    "capsule": lambda p: torch.hypot(radius(p), p[..., 1] - p[..., 1].clamp(-0.55, 0.55)) - 0.42,
-    "pyramid": lambda p: torch.maximum(wall(p[..., ::2].abs().amax(-1), p[..., 1], 0.75, 1.4), -p[..., 1] - 0.7),
-    "cross": lambda p: torch.minimum(box(p, (0.92, 0.3, 0.3)), box(p, (0.3, 0.92, 0.3))),
-}
+STEPS = 100         # of sphere tracing at most; most rays need ten, those that graze a face need many
 
 
 def meets_ball(origin, direction):
@@ -54,10 +23,13 @@ def meets_ball(origin, direction):
 
 def march(distance, origin, direction, start):
     """Sphere tracing: rays (n,3),(n,3) from start (n,) -> distance travelled (n,), hit (n,)."""
-    t = start.clone()
+    t, hit, going = start.clone(), torch.zeros_like(start, dtype=torch.bool), torch.arange(len(start), device=start.device)
     for _ in range(STEPS):
-        t = t + distance(origin + t[:, None] * direction)
-    return t, (distance(origin + t[:, None] * direction) < 2e-3) & (t < start + 2 * REACH)
+        d = distance(origin[going] + t[going, None] * direction[going])
+        t[going] += d
+        hit[going] = d < 2e-4
+        going = going[(d >= 2e-4) & (t[going] < start[going] + 2 * REACH)]
+    return t, hit
 
 
 def sunlight(distance, p, to_light, softness=9.0):
@@ -75,30 +47,6 @@ def normal(distance, p, eps=1e-3):
     """Unit surface normal at p (n,3): four evaluations at the corners of a tetrahedron."""
     corners = p.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
     return F.normalize(sum(k * distance(p + eps * k)[:, None] for k in corners), dim=-1)
-
-
-def ripple(p):
-    """A smooth noise in about [-1, 1] made of sines of sines, the same on every machine."""
-    total, q = 0, p
-    for octave in range(3):
-        q = 1.9 * q[:, [1, 2, 0]] + octave
-        total = total + torch.sin(q[:, 0] + 1.7 * torch.sin(q[:, 1] + 1.3 * torch.sin(q[:, 2]))) / 2 ** octave
-    return total / 1.75
-
-
-def edge(x, width=0.25):
-    return (x / width).clamp(-1, 1) / 2 + 0.5
-
-
-# Share of the second colour at texture coordinates p (n,3).
-MATERIAL = {
-    "plain": lambda p: torch.zeros_like(p[:, 0]),
-    "stripes": lambda p: edge(torch.sin(8.5 * p[:, 0])),
-    "checks": lambda p: edge(torch.sin(6.5 * p + 0.7).prod(-1), 0.12),
-    "dots": lambda p: edge(0.36 - length(torch.remainder(1.9 * p, 1) - 0.5), 0.03),
-    "marble": lambda p: (1 - torch.sin(3.2 * p[:, 0] + 3.0 * ripple(1.2 * p)).abs()) ** 3,
-    "wood": lambda p: torch.remainder(4.2 * torch.hypot(p[:, 0], p[:, 2]) + 0.35 * ripple(p * p.new_tensor([1.5, 0.5, 1.5])), 1) ** 2,
-}
 
 
 @cache

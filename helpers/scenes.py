@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from helpers.errors import unknown
-from helpers.renderer import REACH, camera_rays, pixel_grid, render, trace
+from helpers.renderer import camera_rays, pixel_grid, render, trace
+from helpers.solids import REACH, lowest
 
 SHAPES = ("sphere", "cube", "cylinder", "cone", "torus", "capsule", "pyramid", "cross")
 KINDS = {
@@ -85,22 +86,6 @@ def linear(hue, saturation, brightness):
     return torch.tensor(colorsys.hsv_to_rgb(hue % 1, saturation, brightness), dtype=torch.float64) ** 2.2
 
 
-def lowest(shape, turn):
-    """How far a turned object reaches below its own centre: its corners or rims, and a ball round each."""
-    ring = torch.stack([torch.tensor([math.cos(a), 0, math.sin(a)]) for a in torch.linspace(0, 2 * math.pi, 65)]).double()
-    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3).double()
-    up = torch.tensor([0, 1.0, 0]).double()
-    points, ball = {
-        "sphere": (0 * ring, 0.85), "cube": (0.62 * corners, 0), "torus": (0.66 * ring, 0.27),
-        "cylinder": (torch.cat([0.55 * ring - 0.78 * up, 0.55 * ring + 0.78 * up]), 0),
-        "cone": (torch.cat([0.75 * ring - 0.8 * up, 0.8 * up[None]]), 0),
-        "capsule": (torch.stack([-0.55 * up, 0.55 * up]), 0.42),
-        "pyramid": (torch.cat([corners[:, :] * torch.tensor([0.75, 0, 0.75]) - 0.7 * up, 0.7 * up[None]]), 0),
-        "cross": (torch.cat([corners * torch.tensor([0.92, 0.3, 0.3]), corners * torch.tensor([0.3, 0.92, 0.3])]), 0),
-    }[shape]
-    return ball - (points @ turn.T)[:, 1].min()
-
-
 def lay_out(a):
     """Attributes -> what the renderer needs: camera, pose, light and colours, in float64 on the CPU."""
     zenith, horizon, sun = WEATHER[a["weather"]]
@@ -171,15 +156,15 @@ def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
 def tiles(path, columns=COLUMNS, side=64):
     """A mosaic file -> its tiles (n,side,side,...), row by row."""
     picture = np.asarray(Image.open(path))
-    rows = picture.shape[0] // side
-    return picture.reshape(rows, side, columns, side, *picture.shape[2:]).swapaxes(1, 2).reshape(rows * columns, side, side, *picture.shape[2:])
+    rows, channels = picture.shape[0] // side, picture.shape[2:]
+    return picture.reshape(rows, side, columns, side, *channels).swapaxes(1, 2).reshape(rows * columns, side, side, *channels)
 
 
 def scenes(folder=SHIPPED):
     """The shipped scenes, 188 of each shape -> Scenes of 64 x 64 pixels. No network of ours was trained on them."""
     for name in ("images.jpg", "masks.png", "attributes.npz"):
         if not (Path(folder) / name).exists():
-            raise ValueError(f"{folder} has no {name}. Try `git checkout -- data`, or `python -m helpers.recipes.scenes` to render them again.")
+            raise ValueError(f"{folder} has no {name}. Try `git checkout -- data`, or render them: python -m helpers.recipes.scenes.")
     images = torch.from_numpy(tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float() / 255
     masks = torch.from_numpy(tiles(Path(folder) / "masks.png"))
     columns = np.load(Path(folder) / "attributes.npz")

@@ -30,8 +30,10 @@ def heat(values, *, signed=False, low=None, high=None):
 
 def map_range(values, *, signed=False, low=None, high=None):
     """The values that stand for the darkest and the brightest colour of `heat`."""
-    top = float(values.abs().max()) if signed else float(values.max())
-    return (-top if signed else float(values.min())) if low is None else low, top if high is None else high
+    if signed:
+        high = float(values.abs().max()) if high is None else high
+        return -high, high
+    return float(values.min()) if low is None else low, float(values.max()) if high is None else high
 
 
 def overlay(image, values, *, strength=0.6):

@@ -1,0 +1,1 @@
+"""How what is shipped was made. Each is a command: python -m helpers.recipes.NAME --help."""

@@ -6,29 +6,24 @@ Madry 2018). Runs on one CPU, one GPU, or under torchrun on several; after an in
 """
 
 import argparse
-import json
 import os
 import time
-import urllib.request
-import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers.nets import CourseNet
+from helpers.recipes.tiny_imagenet import download, read_train, read_val
 from helpers.scenes import SHAPES, render_scenes
+from helpers.weights import save_weights
 
-TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 SCENES = 8000
 SEEDS = {False: 1, True: 2}     # each network has its own start and its own order of images
 
@@ -41,8 +36,8 @@ def arguments(argv=None):
     p.add_argument("--work", type=Path, default=Path("build/coursenet"), help="where checkpoints and rendered scenes go")
     p.add_argument("--out", type=Path, default=Path("data"), help="where the weights go")
     p.add_argument("--robust", action="store_true", help="train coursenet-robust")
-    p.add_argument("--epochs", type=int, help="default 30; 24 if robust")
-    p.add_argument("--clean", type=int, default=8, help="clean epochs before the attack begins, if robust")
+    p.add_argument("--epochs", type=int, help="default 30; 20 if robust")
+    p.add_argument("--clean", type=int, default=5, help="clean epochs before the attack begins, if robust")
     p.add_argument("--epsilon", type=float, default=1.0, help="l2 radius of the attack, in pixels of [0, 1]")
     p.add_argument("--attack-steps", type=int, default=2)
     p.add_argument("--lr", type=float, default=0.08, help="peak learning rate")
@@ -52,46 +47,13 @@ def arguments(argv=None):
     p.add_argument("--seed", type=int, help="default 1; 2 if robust")
     p.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
     args = p.parse_args(argv)
-    args.epochs = args.epochs or (24 if args.robust else 30)
+    args.epochs = args.epochs or (20 if args.robust else 30)
     args.seed = SEEDS[args.robust] if args.seed is None else args.seed
     args.name = "coursenet-robust" if args.robust else "coursenet"
     return args
 
 
 # ---- data ----
-
-def download(folder):
-    """Tiny ImageNet, downloaded and unpacked into `folder` once."""
-    from tqdm import tqdm
-    archive, root = folder / "tiny-imagenet-200.zip", folder / "tiny-imagenet-200"
-    if not (root / "wnids.txt").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with urllib.request.urlopen(TINY_IMAGENET, timeout=20) as source, open(archive, "wb") as target, \
-                    tqdm(total=int(source.headers.get("Content-Length", 0)), unit="B", unit_scale=True, desc="Tiny ImageNet") as bar:
-                while chunk := source.read(1 << 20):
-                    target.write(chunk), bar.update(len(chunk))
-            zipfile.ZipFile(archive).extractall(folder)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise SystemExit(f"Tiny ImageNet could not be downloaded from {TINY_IMAGENET} ({error}). "
-                             "Fetch and unpack it by other means, and give its folder as --data.") from None
-    return root
-
-
-def read_photographs(root, classes_file=None):
-    """Photographs of Tiny ImageNet's layout -> train images (n,3,64,64) uint8, labels (n,), val images, labels, class names."""
-    for name in ("wnids.txt", "words.txt", "train", "val/val_annotations.txt"):
-        if not (root / name).exists():
-            raise SystemExit(f"{root} has no {name}: --data expects the layout of Tiny ImageNet.")
-    wnids = (classes_file or root / "wnids.txt").read_text().split()
-    words = dict(line.split("\t") for line in (root / "words.txt").read_text().splitlines())
-    train = [(path, k) for k, wnid in enumerate(wnids) for path in sorted((root / "train" / wnid / "images").iterdir())]
-    val = [line.split("\t")[:2] for line in (root / "val/val_annotations.txt").read_text().splitlines()]
-    val = [(root / "val/images" / name, wnids.index(wnid)) for name, wnid in val if wnid in wnids]
-    pixels = lambda rows: torch.from_numpy(np.stack([np.asarray(Image.open(p).convert("RGB")) for p, _ in rows])).permute(0, 3, 1, 2)
-    labels = lambda rows: torch.tensor([k for _, k in rows])
-    return pixels(train), labels(train), pixels(val), labels(val), [words[w].split(",")[0].strip() for w in wnids]
-
 
 def render_chunk(indices, seed):
     torch.set_num_threads(1)
@@ -105,8 +67,8 @@ def training_scenes(n, folder, seed=1):
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         chunks = [range(i, min(i + 100, n)) for i in range(0, n, 100)]
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-            images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks))
+        with ProcessPoolExecutor(min(os.cpu_count(), len(chunks)), mp_context=get_context("spawn")) as pool:
+            images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks), strict=True)
         torch.save((torch.cat(images), torch.cat(labels)), path)
     return torch.load(path)
 
@@ -158,7 +120,7 @@ def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200):
     """Share of uint8 images (n,3,h,w) that the network names right, top-1; attacked first if epsilon is not zero."""
     net.eval()
     device, right, generator = next(net.parameters()).device, 0, torch.Generator().manual_seed(0)
-    for x, y in zip(images.split(batch), labels.split(batch)):
+    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
         x, y = x.to(device).float() / 255, y.to(device)
         if epsilon:
             x = attack(net, x, y, epsilon=epsilon, steps=steps, step_size=2.5 * epsilon / steps, generator=generator)
@@ -188,14 +150,13 @@ def train(args):
     if world > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     say = print if rank == 0 else lambda *_, **__: None
-    if rank == 0:   # what is fetched and rendered once is there for the others
-        root = args.data or download(args.work)
-        training_scenes(args.scenes, args.work)
-    if world > 1:
-        dist.barrier()
-    root = args.data or download(args.work)
-    images, labels, val_images, val_labels, names = read_photographs(root, args.classes)
-    scene_images, scene_labels = training_scenes(args.scenes, args.work)
+    for turn in range(2):   # what the first process fetches and renders is there for the others
+        if (rank == 0) == (turn == 0):
+            root, (scene_images, scene_labels) = args.data or download(args.work), training_scenes(args.scenes, args.work)
+        if world > 1:
+            dist.barrier()
+    images, labels, names = read_train(root, args.classes)
+    val_images, val_labels = read_val(root, args.classes)
     images, labels = torch.cat([images, scene_images]).to(device), torch.cat([labels, scene_labels + len(names)]).to(device)
     pixels = images[::4].float() / 255
     mean, std = [[round(v, 4) for v in s.tolist()] for s in (pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)))]
@@ -212,7 +173,7 @@ def train(args):
     checkpoint, first, log, spent = args.work / f"{args.name}.pt", 0, [], 0.0
     if args.resume and checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
-        for part, state in zip((net, optimizer, schedule), saved["states"]):
+        for part, state in zip((net, optimizer, schedule), saved["states"], strict=True):
             part.load_state_dict(state)
         first, log, spent = saved["epoch"], saved["log"], saved["seconds"]
         say(f"{args.name}: resumed after epoch {first}")
@@ -227,7 +188,8 @@ def train(args):
             x, y = augment(images[batch].float() / 255, generator), labels[batch]
             if args.robust and epoch >= args.clean:
                 net.eval()      # the attack meets the network as it will be used
-                x = attack(net, x, y, epsilon=args.epsilon, steps=args.attack_steps, step_size=1.5 * args.epsilon / args.attack_steps, generator=generator)
+                x = attack(net, x, y, epsilon=args.epsilon, steps=args.attack_steps, generator=generator,
+                           step_size=1.5 * args.epsilon / args.attack_steps)
             model.train()
             with fast(device):
                 loss = F.cross_entropy(model(x.contiguous(memory_format=torch.channels_last)), y, label_smoothing=0.1)
@@ -246,9 +208,20 @@ def train(args):
                 f"{pace:.0f} s, about {pace * (args.epochs - epoch - 1) / 60:.0f} min left", flush=True)
     if world > 1:
         dist.destroy_process_group()
-    return fold(net).cpu() if rank == 0 else None
+    net = fold(net.cpu())
+    net.log = log
+    return net if rank == 0 else None
+
+
+def main(argv=None):
+    args = arguments(argv)
+    net = train(args)
+    if net is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        kept = {key: value for key, value in vars(args).items() if key not in ("data", "classes", "work", "out", "resume", "name")}
+        save_weights(net, args.out / f"{args.name}.safetensors", recipe=kept, log=net.log)
+        print(f"{args.name}: saved. Its figures: python -m helpers.recipes.measure")
 
 
 if __name__ == "__main__":
-    args = arguments()
-    net = train(args)
+    main()

@@ -1,0 +1,75 @@
+"""One check for each exercise. Each knows the right answer and the usual wrong ones, and says which it met."""
+
+import torch
+
+from helpers.activations import activations
+from helpers.attribution import input_gradient
+from helpers.nets import class_index
+
+
+def verdict(answer, right, wrong=(), *, tolerance=1e-5):
+    """Prints what `answer()` is: not tried yet, right, one of the usual wrong answers, or something else."""
+    try:
+        got = answer()
+    except NotImplementedError:
+        got = None
+    if got is None or got is Ellipsis:
+        print("○ not tried yet")
+        return
+    got, right = torch.as_tensor(got).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
+    if got.shape != right.shape:
+        print(f"✗ the shape is {tuple(got.shape)}, expected {tuple(right.shape)}")
+    elif torch.allclose(got, right, rtol=tolerance, atol=tolerance * float(right.abs().max())):
+        print("✓ right")
+    else:
+        for other, says in wrong:
+            other = torch.as_tensor(other).detach().cpu().double()
+            if other.shape == got.shape and torch.allclose(got, other, rtol=1e-4, atol=1e-4 * float(other.abs().max())):
+                print(f"✗ {says}")
+                return
+        print("✗ not yet: neither right nor one of the usual slips. Compare with the formula once more.")
+
+
+def probability(mine, net, x, name):
+    """mine(net, x, name): the probability of a class by its name, (b,3,h,w) -> (b,)."""
+    with torch.no_grad():
+        scores, k = net(x), class_index(net, name)
+        verdict(lambda: mine(net, x, name), scores.softmax(1)[:, k], [
+            (scores[:, k], "these are the scores; the probability also depends on the scores of the other classes"),
+            (scores.sigmoid()[:, k], "a sigmoid treats each class alone; here the classes share a total of 1"),
+            (scores.softmax(0)[:, k], "the sum runs over the images; it must run over the classes, dim=1"),
+            (100 * scores.softmax(1)[:, k], "these are per cent; a probability is at most 1"),
+        ])
+
+
+def most_colourful(mine, weight):
+    """mine(weight): the number of the filter with the largest share of colour, (channels,3,k,k) -> int."""
+    grey = weight.mean(1, keepdim=True)
+    colour = (weight - grey).square().sum((1, 2, 3))
+    share = colour / weight.square().sum((1, 2, 3))
+    verdict(lambda: mine(weight), share.argmax(), [
+        (colour.argmax(), "that filter has the most colour in all; divide by the filter's own energy to get the share"),
+        (share.argmin(), "that is the greyest filter"),
+        (weight.square().sum((1, 2, 3)).argmax(), "that is the filter with the largest weights, whatever their colour"),
+    ])
+
+
+def sparsity(mine, net, x, layer):
+    """mine(net, x, layer): the share of exact zeros among a layer's activations, (b,3,h,w) -> a number."""
+    acts = activations(net, x, layer)[layer]
+    verdict(lambda: mine(net, x, layer), (acts == 0).double().mean(), [
+        ((acts > 0).double().mean(), "that is the share of units that fire; asked for is the share of zeros"),
+        ((acts == 0).sum(), "that is a count; divide by the number of activations"),
+        (100 * (acts == 0).double().mean(), "these are per cent; a share is at most 1"),
+    ])
+
+
+def signed_saliency(mine, score, x):
+    """mine(score, x): the mean over the colours of the gradient, signs kept, (b,3,h,w) -> (b,h,w)."""
+    g = input_gradient(score, x)
+    verdict(lambda: mine(score, x), g.mean(1), [
+        (g.abs().amax(1), "this is `saliency` itself: the max of absolute values; asked for is the mean, signs kept"),
+        (g.abs().mean(1), "the signs are gone: take the mean of the gradient, not of its absolute value"),
+        (g.sum(1), "this is the sum over the colours; the mean is a third of it"),
+        (g.mean((2, 3)), "the mean runs over the pixels; it must run over the colours, dim=1"),
+    ])

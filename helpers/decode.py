@@ -1,0 +1,135 @@
+"""Reads a picture of any kind as a person sees it: upright, on white, 8-bit RGB in sRGB. `load_image` makes a tensor of it."""
+
+import io
+import os
+import re
+import warnings
+from contextlib import ExitStack
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
+MAX_SIDE = 1024             # a phone's 50 million pixels would need 600 MB as floats, and no network here can use them
+MAX_PIXELS = 60_000_000     # they need 500 MB while scaled down; a JPEG may have more, since it is decoded at a fraction of its size
+TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+
+
+class Refused(ValueError):
+    """A picture that is whole, but whose colours are not known or not there."""
+
+
+def decode(source):
+    """A path, bytes, an open file or a PIL image -> a PIL image in RGB, at most 1024 pixels a side. Changes none of them."""
+    name = repr(str(source)[:200]) if isinstance(source, (str, os.PathLike)) else "The source"
+    check_source(source, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return as_rgb(source if isinstance(source, Image.Image) else opened(source))
+    except Exception as error:      # Pillow's readers raise almost anything for a damaged file
+        raise ValueError(f"{name} cannot be read as a picture: {reason(error)}. "
+                         f"Try a copy saved as an 8-bit PNG or JPEG of at most {MAX_PIXELS // 10**6} million pixels.") from None
+
+
+def check_source(source, name):
+    """Raises ValueError or TypeError unless source is an existing file, bytes, an open binary file or a PIL image."""
+    if isinstance(source, (str, os.PathLike)):
+        if re.match(r"\w\w+:/|data:", str(source)):
+            raise ValueError(f"{name} is an address; expected the path of a picture. Try to download it first.")
+        if not os.path.isfile(source):
+            kind = "is a folder" if os.path.isdir(source) else "does not exist"
+            raise ValueError(f"{name} {kind}; expected the path of a picture. Try a full path; others start from {os.getcwd()!r}.")
+    elif not isinstance(source, (bytes, bytearray, memoryview, Image.Image)):
+        if not hasattr(source, "read") or isinstance(source, io.TextIOBase) or getattr(source, "closed", False):
+            raise TypeError(f"Got an object of type {type(source).__name__}; expected a path, bytes, a file that is open with "
+                            "mode 'rb', or a PIL image. Try PIL's Image.fromarray for an array.")
+
+
+def reason(error):
+    """Why a picture cannot be read, as half a sentence: exception -> str."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {MAX_PIXELS // 10**6} million pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is damaged or of an unusual kind (expected {', '.join(FORMATS)})"
+    if isinstance(error, OSError):
+        return error.strerror or f"it is damaged ({str(error).rstrip('.')})"
+    return "it is damaged"      # a struct.error or KeyError would speak of Pillow's inside
+
+
+def opened(source):
+    """A path, bytes or an open file, which keeps its place -> a PIL image, decoded."""
+    with ExitStack() as stack:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            source = io.BytesIO(source)
+        elif isinstance(source, (str, os.PathLike)):
+            source = stack.enter_context(open(source, "rb"))
+        elif source.seekable():
+            stack.callback(source.seek, source.tell())
+        Image.init()
+        image = Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+        image.draft(None, (MAX_SIDE, MAX_SIDE))     # lets a JPEG decode at a half, a quarter or an eighth of its size
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        image.load()
+        return image
+
+
+def as_rgb(image):
+    """A PIL image of any mode, which stays as it is -> RGB in sRGB, upright, on white, at most MAX_SIDE pixels a side."""
+    if 0 in image.size:
+        raise Refused("it has no pixels")
+    image.load()            # a TIFF turns itself when loaded, and then says so
+    try:
+        turn = TURNS.get(image.getexif().get(274))      # the orientation
+    except Exception:       # damaged EXIF beside a good picture
+        turn = None
+    profile, scale = image.info.get("icc_profile"), MAX_SIDE / max(image.size)
+    image = in_plain_mode(image)
+    if scale < 1:
+        image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
+    rgb = in_srgb(image.convert(image.mode.removesuffix("A")), profile)
+    if image.mode in ("LA", "RGBA"):
+        rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), image.getchannel("A"))
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def in_plain_mode(image):
+    """A PIL image of any mode -> L, LA, RGB, RGBA or CMYK, with 8 bits a channel."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return in_8_bits(image)
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+        return image
+    mode = ("L" if image.mode in ("1", "L", "La") else "RGB") + "A" * image.has_transparency_data
+    return image.copy().convert(mode)       # a copy, for convert writes the transparent colours into the palette
+
+
+def in_8_bits(image):
+    """Grey of 12 or 16 bits, or floats in [0, 1] -> L. (Pillow's own convert clips all above 255 to white.)"""
+    if image.mode == "I" and image.format != "PPM":
+        raise Refused("it has 32-bit grey values and does not say which of them is white")
+    tags = getattr(image, "tag_v2", {})     # of a TIFF; 258: bits per sample, 262: 0 where zero is white
+    white = 1 if image.mode == "F" else 4095 if tags.get(258) == (12,) else 65535
+    values = np.array(image, np.float32)
+    if not (values.min() >= 0 and values.max() <= white):
+        raise Refused(f"its grey values go from {values.min():.3g} to {values.max():.3g}, expected 0 to {white}")
+    clear = values == image.info.get("transparency", -1)
+    values *= 255 / white
+    if tags.get(262) == 0:
+        np.subtract(255, values, out=values)
+    values[clear] = 255
+    return Image.fromarray(values.round(out=values).astype(np.uint8))
+
+
+def in_srgb(image, profile):
+    """L, RGB or CMYK with the bytes of its colour profile, if any -> RGB in sRGB."""
+    if profile:
+        try:
+            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass        # damaged, or of another kind than the picture: most programs ignore it too
+    return image.convert("RGB")

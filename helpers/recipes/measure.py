@@ -1,0 +1,84 @@
+"""The figures of the shipped networks:  python -m helpers.recipes.measure --data DIR [--write]
+
+Prints them, and with --write puts them into the weights' metadata and into data/README.md.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from helpers.nets import DATA, SHIPPED, load_weights
+from helpers.optimize import NormalizedGradient, descend
+from helpers.param import PixelImage
+from helpers.recipes.coursenet import accuracy
+from helpers.recipes.tiny_imagenet import read_val
+from helpers.scenes import scenes
+from helpers.weights import save_weights
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+
+
+def class_pictures(net, *, steps=100, step=0.5, seed=0):
+    """Plain gradient ascent on each class's score, from grey noise, without a regulariser: -> (classes,3,64,64)."""
+    own = torch.arange(len(net.classes))
+    noise = 0.5 + 0.1 * torch.randn(len(own), 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+    loss = lambda x: -net(x)[own, own].sum()
+    pictures = PixelImage(noise.clamp(0, 1))
+    for _ in descend(pictures, loss, steps=steps, optimizer=lambda p: NormalizedGradient(p, lr=step)):
+        pass
+    return pictures().detach()
+
+
+def named(judge, pictures, k=1):
+    """Share of class pictures (one of each class, in order) whose class is among the judge's k likeliest."""
+    with torch.no_grad():
+        return (judge(pictures).topk(k).indices == torch.arange(len(pictures))[:, None]).any(1).float().mean().item()
+
+
+def figures(nets, images, labels, world):
+    """Every figure of the model cards, name of the network -> name of the figure -> number."""
+    out, bytes_of = {}, lambda x: (x * 255).round().byte()
+    pictures = {name: class_pictures(net) for name, net in nets.items()}
+    for name, net in nets.items():
+        other, = (n for n in nets if n != name)
+        out[name] = {
+            "photographs, top-1": accuracy(net, images, labels),
+            "photographs, top-1, after a 20-step l2 attack of 1.0": accuracy(net, images, labels, epsilon=1.0),
+            "shipped scenes, top-1": accuracy(net, bytes_of(world.images), world.labels + len(net.classes) - 8),
+            f"its class pictures named by {other}, top-1": named(nets[other], pictures[name]),
+            f"its class pictures named by {other}, top-5": named(nets[other], pictures[name], 5),
+            "parameters": sum(p.numel() for p in net.parameters()),
+        }
+    return out
+
+
+def card(measured):
+    """The figures as a Markdown table."""
+    rows = [f"| | {' | '.join(measured)} |", "|---" * (len(measured) + 1) + "|"]
+    plain = lambda key: key.replace("coursenet-robust", "the other").replace("coursenet", "the other")
+    columns = [{plain(key): value for key, value in column.items()} for column in measured.values()]
+    for key in columns[0]:
+        rows.append(f"| {key} | " + " | ".join(f"{c[key]:,}" if isinstance(c[key], int) else f"{c[key]:.1%}" for c in columns) + " |")
+    return "\n".join(rows)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m helpers.recipes.measure", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder in the layout of Tiny ImageNet")
+    parser.add_argument("--classes", type=Path, help="a file with the wnids that the networks know")
+    parser.add_argument("--write", action="store_true", help="store the figures with the weights and in data/README.md")
+    args = parser.parse_args(argv)
+    nets = {name: load_weights(DATA / f"{name}.safetensors").eval().requires_grad_(False) for name in SHIPPED}
+    measured = figures(nets, *read_val(args.data, args.classes), scenes())
+    print(card(measured))
+    if args.write:
+        for name, net in nets.items():
+            save_weights(net, DATA / f"{name}.safetensors", **(net.facts | {"figures": measured[name]}))
+        text = (DATA / "README.md").read_text()
+        before, after = text.split(BEGIN)[0], text.split(END)[1]
+        (DATA / "README.md").write_text(f"{before}{BEGIN}\n{card(measured)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

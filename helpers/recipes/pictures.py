@@ -1,0 +1,63 @@
+"""The pictures of the README:  python -m helpers.recipes.pictures"""
+
+import argparse
+from pathlib import Path
+
+import torch.nn.functional as F
+from matplotlib import pyplot as plt
+
+from helpers.attribution import saliency
+from helpers.images import photos
+from helpers.nets import DATA, class_index, load_net, top_classes
+from helpers.recipes.measure import class_pictures
+from helpers.scenes import render_scenes
+from helpers.show import overlay, tile
+
+CLASSES = ["goldfish", "king penguin", "ladybug", "monarch", "lion", "brown bear", "lesser panda", "school bus",
+           "sports car", "teapot", "pizza", "espresso", "mushroom", "lemon", "suspension bridge", "triumphal arch"]
+
+
+def row(pictures, titles, path, *, columns, width):
+    """Pictures (1,3,h,w) with a title under each, as one PNG."""
+    rows = -(-len(pictures) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, width / columns * 1.2 * rows), squeeze=False)
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
+        ax.imshow(picture[0].permute(1, 2, 0).numpy(), interpolation="nearest")
+        ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
+        ax.set_xlabel(title, fontsize=9)
+    fig.tight_layout(pad=0.3)
+    fig.savefig(path, dpi=110, pil_kwargs={"optimize": True})
+    plt.close(fig)
+
+
+def one_idea(robust, drawn, path):
+    """What the one idea gives: a map, a picture, a truth to measure by."""
+    cat = photos()["cat"].load(64)
+    said = top_classes(robust, cat)[0][0][0]
+    heat = overlay(cat, saliency(lambda x: robust(x)[:, class_index(robust, said)], cat))
+    scene = render_scenes([4], seed=0, size=128)
+    mask = scene.images * (0.25 + 0.75 * scene.masks[:, None])
+    W = robust.conv1.weight
+    filters = tile(0.5 + 0.5 * W / W.abs().amax((1, 2, 3), keepdim=True), columns=6)[..., :47, :47]
+    penguin = drawn[class_index(robust, "king penguin")][None]
+    row([cat, heat, penguin, mask, filters],
+        [f"{said}?", "differentiate: what matters", "descend: “king penguin”", "a scene: what is true", "conv1: what it looks for"],
+        path, columns=5, width=10)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m helpers.recipes.pictures", description=__doc__)
+    parser.add_argument("--out", type=Path, default=DATA / "pictures")
+    out = parser.parse_args(argv).out
+    out.mkdir(parents=True, exist_ok=True)
+    net, robust = load_net("coursenet"), load_net("coursenet-robust")
+    drawn = class_pictures(robust)
+    one_idea(robust, drawn, out / "one_idea.png")
+    chosen = [class_index(robust, name) for name in CLASSES]
+    said = [f"{guess[0][0]} {guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]
+    large = F.interpolate(drawn[chosen], scale_factor=2)
+    row(large.split(1), said, out / "class_pictures.png", columns=8, width=10)
+
+
+if __name__ == "__main__":
+    main()

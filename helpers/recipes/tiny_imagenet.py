@@ -1,0 +1,69 @@
+"""Photographs in the layout of Tiny ImageNet (Stanford CS231n), to train and to measure on. Never shipped."""
+
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+ADDRESS = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+
+
+def download(folder):
+    """Tiny ImageNet (248 MB), downloaded and unpacked into `folder` once -> its folder."""
+    archive, root = folder / "tiny-imagenet-200.zip", folder / "tiny-imagenet-200"
+    if (root / "val/val_annotations.txt").exists():
+        return root
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with urllib.request.urlopen(ADDRESS, timeout=20) as source, open(archive, "wb") as target, \
+                tqdm(total=int(source.headers.get("Content-Length", 0)), unit="B", unit_scale=True, desc="Tiny ImageNet") as bar:
+            while chunk := source.read(1 << 20):
+                target.write(chunk)
+                bar.update(len(chunk))
+        zipfile.ZipFile(archive).extractall(folder)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SystemExit(f"Tiny ImageNet could not be downloaded from {ADDRESS} ({error}). "
+                         "Fetch and unpack it by other means, and give its folder as --data.") from None
+    return root
+
+
+def pixels(paths):
+    """Image files of one size -> (n,3,h,w) uint8."""
+    return torch.from_numpy(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])).permute(0, 3, 1, 2).contiguous()
+
+
+def check_layout(root, wnids):
+    """Ends with a sentence unless `root` has Tiny ImageNet's layout, and pictures of every class."""
+    missing = [name for name in ("words.txt", "val/val_annotations.txt") if not (root / name).exists()]
+    missing += [f"train/{wnid}/images" for wnid in wnids if not (root / "train" / wnid / "images").is_dir()]
+    if missing:
+        raise SystemExit(f"{root} has no {missing[0]}: --data expects the layout of Tiny ImageNet, and --classes wnids that are in it.")
+
+
+def read_wnids(root, classes=None):
+    file = Path(classes) if classes else Path(root) / "wnids.txt"
+    if not file.exists():
+        raise SystemExit(f"There is no {file}: --data expects the layout of Tiny ImageNet.")
+    return file.read_text().split()
+
+
+def read_train(root, classes=None):
+    """Training photographs -> images (n,3,64,64) uint8, labels (n,), names of the classes."""
+    root, wnids = Path(root), read_wnids(root, classes)
+    check_layout(root, wnids)
+    words = dict(line.split("\t") for line in (root / "words.txt").read_text().splitlines())
+    files = [(path, k) for k, wnid in enumerate(wnids) for path in sorted((root / "train" / wnid / "images").iterdir())]
+    return pixels([path for path, _ in files]), torch.tensor([k for _, k in files]), [words[w].split(",")[0].strip() for w in wnids]
+
+
+def read_val(root, classes=None):
+    """Validation photographs of the same classes -> images (n,3,64,64) uint8, labels (n,)."""
+    root, wnids = Path(root), read_wnids(root, classes)
+    check_layout(root, wnids)
+    rows = [line.split("\t")[:2] for line in (root / "val/val_annotations.txt").read_text().splitlines()]
+    rows = [(name, wnids.index(wnid)) for name, wnid in rows if wnid in wnids]
+    return pixels([root / "val/images" / name for name, _ in rows]), torch.tensor([k for _, k in rows])

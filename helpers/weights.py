@@ -1,0 +1,41 @@
+"""Weights in a file: float16 safetensors, with the facts about them and a hash in the metadata."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+
+def fingerprint(tensors, facts):
+    """SHA-256 of the names and bytes of a state dict, and of the facts about it but the fingerprint itself."""
+    digest = hashlib.sha256(json.dumps({key: facts[key] for key in sorted(facts) if key != "sha256"}).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(net, path, **facts):
+    """Writes a CourseNet as float16 safetensors; the facts, its classes and a hash go into the metadata as JSON."""
+    tensors = {name: t.half().contiguous() for name, t in net.state_dict().items() if not name.startswith("normalize")}
+    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist()}
+    facts = json.loads(json.dumps(facts))       # as they will be read: tuples become lists
+    metadata = {key: json.dumps(value) for key, value in (facts | {"sha256": fingerprint(tensors, facts)}).items()}
+    save_file(tensors, path, metadata=metadata)
+
+
+def read_weights(path):
+    """A file of save_weights -> (tensors, facts). Raises ValueError if it is missing or damaged."""
+    if not Path(path).exists():
+        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or train it again: python -m helpers.recipes.coursenet.")
+    try:
+        with safe_open(path, "pt") as file:
+            facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: it cannot be read ({error}). Try `git checkout -- data`.") from None
+    found, expected = fingerprint(tensors, facts), str(facts.get("sha256"))
+    if found != expected:
+        raise ValueError(f"{path} is damaged: its SHA-256 is {found[:12]}..., expected {expected[:12]}.... Try `git checkout -- data`.")
+    return tensors, facts

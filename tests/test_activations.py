@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch import nn
+
+from helpers.activations import activations, layers
+
+
+def test_equal_to_running_the_layers_by_hand(random_net, images):
+    x, by_hand = images, {}
+    for name, module in random_net.named_children():
+        x = by_hand[name] = module(x)
+    got = activations(random_net, images, ["conv1", "pool2", "fc7", "fc8"])
+    assert list(got) == ["conv1", "pool2", "fc7", "fc8"]
+    assert all(torch.equal(got[name], by_hand[name]) for name in got)
+
+
+def test_one_name_and_repeated_names(random_net, images):
+    assert list(activations(random_net, images, "relu3")) == ["relu3"]
+    assert list(activations(random_net, images, ["relu3", "conv1", "relu3"])) == ["relu3", "conv1"]
+
+
+def test_stops_after_the_last_layer_asked_for(random_net, images):
+    ran = []
+    hook = random_net.conv3.register_forward_hook(lambda *_: ran.append("conv3"))
+    try:
+        activations(random_net, images, ["conv1", "conv2"])
+        assert ran == []
+        activations(random_net, images, ["relu3"])
+        assert ran == ["conv3"]
+    finally:
+        hook.remove()
+
+
+def test_differentiable(random_net, images):
+    x = images.requires_grad_()
+    gradient, = torch.autograd.grad(activations(random_net, x, "conv2")["conv2"].sum(), x)
+    assert gradient.abs().sum() > 0
+
+
+def test_an_in_place_layer_does_not_overwrite():
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True)).requires_grad_(False)
+    x = torch.rand(1, 3, 4, 4)
+    assert torch.equal(activations(net, x, ["0", "1"])["0"], net[0](x))
+    assert net[0](x).min() < 0
+
+
+def test_batch_equals_loop(random_net, images):
+    batch = activations(random_net, images, "conv5")["conv5"]
+    loop = torch.cat([activations(random_net, x[None], "conv5")["conv5"] for x in images])
+    assert torch.allclose(batch, loop, atol=1e-6)
+
+
+def test_unknown_layer_names_the_close_ones(random_net, images):
+    with pytest.raises(KeyError, match="no layer 'convv4'. Did you mean 'conv4'"):
+        activations(random_net, images, "convv4")
+
+
+def test_nothing_changes(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        activations(random_net, images, ["conv1", "fc8"])
+
+
+def test_nothing_changes_when_the_network_raises(random_net, unchanged):
+    wrong = torch.rand(1, 1, 64, 64)
+    with unchanged(random_net, wrong), pytest.raises(ValueError, match=r"shape \(1, 1, 64, 64\)"):
+        activations(random_net, wrong, ["conv1", "fc8"])
+
+
+def test_layers_leave_out_what_is_no_layer(random_net):
+    assert list(layers(random_net))[:3] == ["conv1", "relu1", "conv2"]
+    assert not {"normalize", "flatten"} & set(layers(random_net))

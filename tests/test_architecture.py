@@ -1,0 +1,135 @@
+"""The arrows between the helpers' modules, as the design draws them: they run one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HELPERS = ROOT / "helpers"
+
+ANYONE = {"errors", "images"}  # whom all others may import
+MAY_IMPORT = {
+    "errors": set(),
+    "decode": {"errors"},
+    "images": {"errors", "decode"},
+    "solids": {"errors"},
+    "renderer": {"errors", "solids"},
+    "scenes": {*ANYONE, "renderer", "solids"},
+    "activations": ANYONE,
+    "weights": ANYONE,
+    "nets": {*ANYONE, "activations", "weights"},
+    "torchvision_nets": {*ANYONE, "nets"},
+    "features": ANYONE,
+    "attribution": {*ANYONE, "activations"},
+    "segmentation": ANYONE,
+    "param": ANYONE,
+    "transforms": ANYONE,
+    "losses": ANYONE,
+    "optimize": ANYONE,
+    "texture": ANYONE,
+    "transform_net": ANYONE,
+    "evaluation": ANYONE,
+    "art": ANYONE,
+    "show": ANYONE,
+}
+# These two are for notebooks and tests alone.
+FOR_NOTEBOOKS = {"show", "checks"}
+MAY_DRAW = {"show"}
+DRAWING = {"matplotlib", "ipywidgets"}
+
+
+def modules():
+    """{name: path}: "images", "recipes.coursenet", ... A package's own file goes by the package's name."""
+    paths = {path.relative_to(HELPERS).with_suffix(""): path for path in HELPERS.rglob("*.py")}
+    return {".".join(part for part in name.parts if part != "__init__"): path for name, path in paths.items()}
+
+
+def allowed(name, known):
+    """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
+    if name == "checks" or name.startswith("recipes."):
+        return known - FOR_NOTEBOOKS
+    return set() if name in ("", "recipes") else MAY_IMPORT.get(name)
+
+
+def imported(source, package="helpers"):
+    """The full names of what a source imports anywhere in it: {"torch", "helpers.images.load_image", ...}."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            names |= {".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names}
+    return names
+
+
+def ours(names, known):
+    """Which of our modules these names lie in; `helpers.nets.load_net` lies in nets."""
+    found = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == "helpers":
+            candidates = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
+            found.add(next((candidate for candidate in candidates if candidate in known), candidates[-1] if candidates else ""))
+    return found - {""}
+
+
+def wrong_arrows(name, source, known):
+    """What is wrong with the imports of one module, in words."""
+    may = allowed(name, known)
+    if may is None:
+        return [f"helpers/{name}.py is not in the table of {Path(__file__).name}: say there what it may import"]
+    names = imported(source, "helpers.recipes" if name.startswith("recipes") else "helpers")
+    wrong = [f"{name} may not import {other}" for other in sorted(ours(names, known) - may - {"recipes"})]
+    drawing = DRAWING & {other.split(".")[0] for other in names}
+    return wrong + [f"only show may import {other}, not {name}" for other in sorted(drawing) if name not in MAY_DRAW]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_arrows(name):
+    assert not wrong_arrows(name, modules()[name].read_text(encoding="utf-8"), set(modules()))
+
+
+def test_the_table_has_no_circle():
+    """Modules can be put in an order in which each one imports only what stands before it."""
+    left = dict(MAY_IMPORT)
+    while left:
+        free = [name for name, may in left.items() if not may & set(left) - {name}]
+        assert free, f"These import each other in a circle: {', '.join(left)}"
+        for name in free:
+            del left[name]
+
+
+@pytest.mark.parametrize(
+    "name, source, complaint",
+    [
+        ("optimize", "from helpers.nets import load_net", "optimize may not import nets"),
+        ("optimize", "def f():\n    import helpers.nets", "optimize may not import nets"),
+        ("optimize", "from .nets import load_net", "optimize may not import nets"),
+        ("optimize", "from helpers import nets", "optimize may not import nets"),
+        ("recipes.coursenet", "from helpers import show", "recipes.coursenet may not import show"),
+        ("recipes.coursenet", "from ..checks import check", "recipes.coursenet may not import checks"),
+        ("nets", "from helpers.recipes.coursenet import train", "nets may not import recipes.coursenet"),
+        ("images", "import matplotlib.pyplot as plt", "only show may import matplotlib, not images"),
+        ("checks", "from ipywidgets import HTML", "only show may import ipywidgets, not checks"),
+        ("checks", "from helpers.show import chart", "checks may not import show"),
+        ("novelty", "", "novelty.py is not in the table"),
+    ],
+)
+def test_a_wrong_arrow_is_found(name, source, complaint):
+    known = {*MAY_IMPORT, "checks", "recipes", "recipes.coursenet"}
+    assert complaint in "".join(wrong_arrows(name, source, known))
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("nets", "import torch\nfrom helpers.activations import layers\nfrom helpers import errors, images"),
+        ("show", "import matplotlib, ipywidgets\nfrom helpers.images import resize"),
+        ("recipes.coursenet", "from helpers.nets import CourseNet\nfrom helpers.recipes.coursenet import train"),
+        ("checks", "from helpers.nets import class_index"),
+    ],
+)
+def test_a_right_arrow_passes(name, source):
+    assert wrong_arrows(name, source, {*MAY_IMPORT, "checks", "recipes", "recipes.coursenet"}) == []

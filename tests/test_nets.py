@@ -1,0 +1,163 @@
+import urllib.error
+
+import pytest
+import torch
+
+from helpers import torchvision_nets
+from helpers.nets import DATA, SHIPPED, CourseNet, class_index, layer_names, load_net, load_weights, top_classes
+from helpers.scenes import SHAPES
+from helpers.weights import save_weights
+
+COURSENET = ["conv1", "relu1", "conv2", "relu2", "pool2", "conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5", "avgpool",
+             "fc6", "relu6", "fc7", "relu7", "fc8"]
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def shipped(request):
+    return load_net(request.param)
+
+
+def test_shipped_networks(shipped):
+    assert layer_names(shipped) == COURSENET
+    assert len(shipped.classes) == 72 and shipped.classes[-8:] == list(SHAPES)
+    assert not shipped.training and not any(p.requires_grad for p in shipped.parameters())
+    assert sum(p.numel() for p in shipped.parameters()) <= 2_500_000
+    assert tuple(shipped.conv1.kernel_size) == (7, 7) and not any(m.inplace for m in shipped.modules() if hasattr(m, "inplace"))
+
+
+@pytest.mark.parametrize("h, w", [(64, 64), (96, 128), (65, 131)])
+def test_any_size_from_64_up(shipped, h, w):
+    assert shipped(torch.rand(2, 3, h, w)).shape == (2, 72)
+
+
+def test_normalisation_is_inside(shipped, images):
+    by_hand = (images - shipped.normalize.mean) / shipped.normalize.std
+    for name, module in shipped.named_children():
+        by_hand = module(by_hand) if name != "normalize" else by_hand
+    assert torch.equal(shipped(images), by_hand)
+
+
+def test_both_files_are_small():
+    assert sum((DATA / f"{name}.safetensors").stat().st_size for name in SHIPPED) <= 10e6
+
+
+def test_model_cards_match_the_weights():
+    """The figures in data/README.md are those stored with the weights, as the measuring command wrote them."""
+    text = (DATA / "README.md").read_text()
+    from helpers.recipes.measure import card
+    assert card({name: load_weights(DATA / f"{name}.safetensors").facts["figures"] for name in SHIPPED}) in text
+
+
+def test_the_networks_differ():
+    a, b = (load_net(name) for name in SHIPPED)
+    cosine = torch.nn.functional.cosine_similarity(a.fc6.weight.flatten(), b.fc6.weight.flatten(), dim=0)
+    assert cosine.abs() < 0.1       # neither started from the other
+
+
+def test_weights_none_is_random():
+    assert not torch.equal(load_net("coursenet", weights=None).fc8.weight, load_net("coursenet").fc8.weight)
+
+
+def test_save_and_load_again(tmp_path, random_net, images):
+    save_weights(random_net, tmp_path / "net.safetensors", figures={"top-1": 0.5})
+    again = load_weights(tmp_path / "net.safetensors").eval()
+    assert torch.allclose(again(images), random_net(images), atol=1e-3)     # float16 on disk
+    assert again.facts["figures"] == {"top-1": 0.5} and again.classes == random_net.classes
+
+
+def test_damage_is_noticed(tmp_path, random_net):
+    path = tmp_path / "net.safetensors"
+    save_weights(random_net, path)
+    good = path.read_bytes()
+    for damaged in (good[:-1000], good[:100], b"", good[:-50] + bytes([good[-50] ^ 1]) + good[-49:], b"x" + good[1:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            load_weights(path)
+    path.unlink()
+    with pytest.raises(ValueError, match="There is no"):
+        load_weights(path)
+
+
+def test_another_network_is_noticed(tmp_path, random_net):
+    class Other(CourseNet):
+        FC = {"fc6": 16, "fc7": 16}
+    save_weights(Other(["a", "b"]), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="holds another network"):
+        load_weights(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("name, says", [("corsenet", "Did you mean 'coursenet'"), ("alexnte", "'alexnet'"), ("xyzzy", "Known: coursenet")])
+def test_unknown_network(name, says):
+    with pytest.raises(KeyError, match=says):
+        load_net(name)
+
+
+def test_unknown_class(random_net):
+    assert class_index(random_net, "class 3") == 3
+    with pytest.raises(KeyError, match="Did you mean 'class 3'"):
+        class_index(random_net, "clas 3")
+
+
+def test_top_classes_by_hand(images):
+    class Fixed(torch.nn.Module):
+        classes = ["a", "b", "c"]
+
+        def forward(self, x):
+            return torch.tensor([[1.0, 2.0, 0.0]]).expand(len(x), -1)
+    (name, p), (second, q) = top_classes(Fixed(), images, k=2)[1]
+    assert (name, second) == ("b", "a")
+    assert abs(p - 0.6652) < 1e-4 and abs(q - 0.2447) < 1e-4     # e^2 and e^1 over 1 + e + e^2
+    with pytest.raises(ValueError, match="expected 1 to 3"):
+        top_classes(Fixed(), images, k=4)
+
+
+def test_top_classes_changes_nothing(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        top_classes(random_net, images)
+
+
+@pytest.mark.parametrize("x", [torch.rand(3, 64, 64), torch.rand(1, 1, 64, 64)])
+def test_wrong_shapes(random_net, x):
+    with pytest.raises(ValueError, match=r"expects images \(b, 3, h, w\)"):
+        random_net(x)
+
+
+# ---- torchvision's ----
+
+@pytest.mark.parametrize("name, some", [
+    ("alexnet", ["conv1", "relu1", "pool1", "conv5", "pool5", "fc6", "relu7", "fc8"]),
+    ("vgg11", ["conv1_1", "relu3_2", "conv4_2", "relu4_2", "pool5", "fc6", "fc8"]),
+    ("squeezenet1_1", ["conv1", "fire2", "fire9", "conv10", "fire2.squeeze"]),
+    ("resnet18", ["conv1", "layer1", "layer4.1.conv2", "fc"]),
+])
+def test_torchvisions_networks_keep_their_function(name, some):
+    from torchvision import models
+    net = load_net(name, weights=None)
+    assert set(some) <= set(layer_names(net)) and len(net.classes) == 1000
+    twin = models.get_model(name, weights=None).eval()
+    twin.load_state_dict(dict(zip(twin.state_dict(), [v for k, v in net.state_dict().items() if "normalize" not in k], strict=True)))
+    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in torchvision_nets.IMAGENET)
+    with torch.no_grad():
+        assert torch.allclose(net(x), twin((x - mean) / std), atol=1e-5)
+    assert not net.training and not any(m.inplace for m in net.modules() if hasattr(m, "inplace"))
+
+
+def test_vgg16_has_the_fields_names():
+    expected = [f"conv{block}_{k}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for k in range(1, n + 1)]
+    from torchvision import models
+    model = models.vgg16(weights=None, init_weights=False)
+    names = [name for name, _ in torchvision_nets.field_names(model, blocks=True)]
+    assert [n for n in names if n.startswith("conv")] == expected
+    assert [n for n in names if n.startswith(("fc", "pool"))] == ["pool1", "pool2", "pool3", "pool4", "pool5", "fc6", "fc7", "fc8"]
+
+
+def test_without_a_network_it_offers_coursenet(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def offline(*_, **__):
+        raise urllib.error.URLError("no route to host")
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    with pytest.raises(ValueError, match=r"could not be downloaded.*load_net\('coursenet'\)"):
+        load_net("squeezenet1_1")

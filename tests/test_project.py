@@ -1,0 +1,184 @@
+"""The files around the code agree with each other: dependencies, the lock, Binder, the commands that README names."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import run
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TO_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+# Written with spaces for dots: this file names no registry either.
+REGISTRIES = "pypi org|pythonhosted org|download pytorch org|anaconda org|conda-forge org|npmjs org|npmjs com|debian org|ubuntu com"
+REGISTRY = re.compile(r"\b(?:" + REGISTRIES.replace(" ", r"\.") + r")\b", re.I)
+WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Binder's scripts are for Linux")
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# ---- Dependencies ----------------------------------------------------------------------------------------------------
+
+
+def test_environment_yml_names_the_dependencies_of_pyproject():
+    environment = yaml.safe_load(text("environment.yml"))
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    conda = [Requirement(line) for line in environment["dependencies"] if line != "python=3.12"]
+    assert len(conda) == len(environment["dependencies"]) - 1
+    pypi = [Requirement(line) for line in PROJECT["dependencies"]]
+    assert {TO_PYPI.get(r.name, r.name): str(r.specifier) for r in conda} == {r.name: str(r.specifier) for r in pypi}
+
+
+def locked():
+    return [Requirement(line) for line in text("requirements.txt").splitlines()]
+
+
+def places():
+    """Every kind of machine that the lock is for, as packaging's markers see it."""
+    systems = [("linux", "posix", "Linux", "x86_64"), ("linux", "posix", "Linux", "aarch64")]
+    systems += [("darwin", "posix", "Darwin", "arm64"), ("win32", "nt", "Windows", "AMD64")]
+    for version, (platform, name, system, machine) in product(["3.11.0", "3.11.9", "3.12.1", "3.13.5"], systems):
+        yield {
+            "python_full_version": version,
+            "python_version": version.rpartition(".")[0],
+            "sys_platform": platform,
+            "os_name": name,
+            "platform_system": system,
+            "platform_machine": machine,
+            "implementation_name": "cpython",
+        }
+
+
+def test_the_lock_pins_each_thing_once_on_every_machine():
+    for place in places():
+        names = [canonicalize_name(r.name) for r in locked() if not r.marker or r.marker.evaluate(place)]
+        assert len(names) == len(set(names)), place
+
+
+def test_the_lock_satisfies_pyproject_on_every_machine():
+    wanted = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+    for place in places():
+        pins = {canonicalize_name(r.name): r.specifier for r in locked() if not r.marker or r.marker.evaluate(place)}
+        for requirement in wanted:
+            (pin,) = pins.get(canonicalize_name(requirement.name), [None])
+            assert pin and pin.operator == "==" and requirement.specifier.contains(pin.version), (str(requirement), place)
+
+
+def test_the_lock_holds_pins_and_nothing_else():
+    """No addresses, options or hashes of one index: it serves whichever index a machine has."""
+    for line in text("requirements.txt").splitlines():
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^@/]+)?", line), line
+
+
+# ---- Addresses -------------------------------------------------------------------------------------------------------
+
+
+def ours():
+    """The project's own text files, {name: text}: what git has or would take, or else what is not hidden or made."""
+    listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if (ROOT / ".git").exists() and listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        made = {".venv", ".tools", ".git", "build", "__pycache__", ".ruff_cache", ".pytest_cache"}
+        paths = [path for path in ROOT.rglob("*") if not made & set(path.relative_to(ROOT).parts)]
+    found = {}
+    for path in paths:
+        try:
+            found[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            pass  # a folder, a file that was deleted, or not text
+    return found
+
+
+def test_no_file_holds_the_address_of_a_registry():
+    files = ours()
+    assert {"run.py", "pyproject.toml", "requirements.txt", "binder/postBuild"} <= set(files)
+    found = {(name, match[0]) for name, content in files.items() for match in REGISTRY.finditer(content)}
+    assert found == {("run.py", run.CPU_INDEX.split("/")[2])}
+    assert len(REGISTRY.findall(files["run.py"])) == 1
+
+
+# ---- Binder ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dockerfile(tmp_path_factory):
+    """What Binder would build, in words: it reads these files only, so only these are copied."""
+    folder = tmp_path_factory.mktemp("binder")
+    shutil.copytree(ROOT / "binder", folder / "binder", symlinks=True)
+    for name in ("environment.yml", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, folder)
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@WINDOWS
+def test_binder_builds_the_conda_environment(dockerfile):
+    assert "conda environment for python=3.12" in dockerfile
+    assert 'env update -p ${NB_PYTHON_PREFIX} --file "binder/environment.yml"' in dockerfile
+    assert "requirements.txt" not in dockerfile, "the lock's CUDA builds do not fit there"
+
+
+@WINDOWS
+def test_binder_runs_our_scripts(dockerfile):
+    assert "RUN ./binder/postBuild" in dockerfile
+    assert 'ENV R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in dockerfile
+
+
+@WINDOWS
+def test_binder_environment_is_the_one_of_the_project():
+    assert (ROOT / "binder/environment.yml").resolve() == ROOT / "environment.yml"
+
+
+@WINDOWS
+def test_start_sets_one_thread_and_becomes_the_command():
+    command = [ROOT / "binder/start", "sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("1\n", 3)
+
+
+@WINDOWS
+@pytest.mark.parametrize("works", [True, False])
+def test_post_build_makes_helpers_importable_or_fails(tmp_path, works):
+    """With a stand-in for the environment's Python: it tells where packages lie, and whether the imports work."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\ncase "$2" in *sysconfig*) echo {tmp_path};; *) exit {0 if works else 1};; esac\n')
+    python.chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run([ROOT / "binder/postBuild"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    assert (done.returncode == 0) == works
+    assert (tmp_path / "course.pth").read_text() == f"{tmp_path}\n"
+
+
+# ---- Commands --------------------------------------------------------------------------------------------------------
+
+
+def test_readme_names_commands_that_exist():
+    named = set(re.findall(r"python3 run\.py (\w+)", text("README.md")))
+    assert {"lab", "test"} <= named <= set(run.COMMANDS)
+
+
+def test_ci_runs_the_test_command_of_readme():
+    assert text(".ci/run").splitlines()[-1] == "python3 run.py test"
+    assert os.access(ROOT / ".ci/run", os.X_OK) or sys.platform == "win32"
+
+
+def test_readme_has_the_place_for_badges():
+    inside = text("README.md").split("<!-- badges -->")[1].split("<!-- /badges -->")[0]
+    assert "mybinder.org" in inside and "colab.research.google.com" in inside

@@ -1,0 +1,172 @@
+"""The recipes on made-up photographs: they train, resume to the same weights, fold, save and measure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from helpers.images import to_pil
+from helpers.nets import CourseNet, load_weights
+from helpers.recipes import coursenet, tiny_imagenet
+from helpers.recipes.measure import class_pictures, named
+
+WNIDS = ["n01", "n02", "n03"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three classes of flat colours with noise, in Tiny ImageNet's layout."""
+    root, g = tmp_path_factory.mktemp("tiny"), torch.Generator().manual_seed(0)
+
+    def picture(k):
+        return to_pil(0.8 * F.one_hot(torch.tensor(k), 3).view(1, 3, 1, 1) + 0.2 * torch.rand(1, 3, 64, 64, generator=g))
+    rows = []
+    for k, wnid in enumerate(WNIDS):
+        (root / "train" / wnid / "images").mkdir(parents=True)
+        for i in range(8):
+            picture(k).save(root / "train" / wnid / "images" / f"{wnid}_{i}.png")
+    (root / "val/images").mkdir(parents=True)
+    for i in range(6):
+        picture(i % 3).save(root / f"val/images/val_{i}.png")
+        rows.append(f"val_{i}.png\t{WNIDS[i % 3]}\t0\t0\t63\t63")
+    (root / "val/val_annotations.txt").write_text("\n".join(rows) + "\n")
+    (root / "wnids.txt").write_text("\n".join(WNIDS) + "\n")
+    (root / "words.txt").write_text("n01\tred, crimson\nn02\tgreen\nn03\tblue\n")
+    return root
+
+
+@pytest.fixture
+def options(data, tmp_path, monkeypatch):
+    """Command-line options of a short run; scenes are grey, so that none must be rendered."""
+    scenes = torch.full((8, 3, 64, 64), 128, dtype=torch.uint8), torch.arange(8)
+    monkeypatch.setattr(coursenet, "training_scenes", lambda *_: scenes)
+    return ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--epochs", "2", "--batch", "16",
+            "--lr", "0.01", "--scenes", "8"]
+
+
+def test_reads_the_layout(data, tmp_path):
+    images, labels, names = tiny_imagenet.read_train(data)
+    assert images.shape == (24, 3, 64, 64) and images.dtype == torch.uint8
+    assert labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8 and names == ["red", "green", "blue"]
+    assert images[0, 0].float().mean() > 200 > images[0, 1].float().mean()
+    chosen = tmp_path / "classes.txt"
+    chosen.write_text("n03\nn01\n")
+    assert tiny_imagenet.read_train(data, chosen)[2] == ["blue", "red"]
+    assert tiny_imagenet.read_val(data, chosen)[1].tolist() == [1, 0, 1, 0]
+
+
+def test_a_folder_of_another_layout(tmp_path):
+    with pytest.raises(SystemExit, match="expects the layout of Tiny ImageNet"):
+        tiny_imagenet.read_train(tmp_path)
+
+
+def test_download_without_a_network(tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no route to host")
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    with pytest.raises(SystemExit, match="could not be downloaded.*--data"):
+        tiny_imagenet.download(tmp_path)
+
+
+def test_trains_and_saves(options, tmp_path, capsys):
+    coursenet.main(options)
+    net = load_weights(tmp_path / "out/coursenet.safetensors")
+    assert net.classes == ["red", "green", "blue", *coursenet.SHAPES]
+    assert net.facts["recipe"]["epochs"] == 2 and [row["epoch"] for row in net.facts["log"]] == [1, 2]
+    assert capsys.readouterr().out.count("min left") == 2
+    assert not any(str(tmp_path) in str(value) for value in net.facts.values())
+
+
+@pytest.mark.parametrize("robust", [[], ["--robust", "--clean", "1"]])
+def test_resuming_gives_the_same_weights(options, tmp_path, monkeypatch, robust):
+    coursenet.main([*options, *robust, "--out", str(tmp_path / "whole"), "--work", str(tmp_path / "a")])
+    accuracy, calls = coursenet.accuracy, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return accuracy(*args, **kwargs)
+    monkeypatch.setattr(coursenet, "accuracy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        coursenet.main([*options, *robust])
+    coursenet.main([*options, *robust, "--resume"])
+    name = "coursenet-robust" if robust else "coursenet"
+    whole, resumed = (load_weights(folder / f"{name}.safetensors") for folder in (tmp_path / "whole", tmp_path / "out"))
+    assert len(calls) == 3      # the first epoch was not done again
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-3)
+
+
+def test_two_processes(data, tmp_path):
+    """The same script under torchrun, on two CPU processes."""
+    work = tmp_path / "work"
+    work.mkdir()
+    torch.save((torch.full((8, 3, 64, 64), 128, dtype=torch.uint8), torch.arange(8)), work / "scenes-8.pt")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "helpers.recipes.coursenet",
+               "--data", data, "--work", work, "--out", tmp_path / "out", "--epochs", "1", "--batch", "16", "--scenes", "8"]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(Path(coursenet.__file__).parents[2])}
+    done = subprocess.run([str(c) for c in command], env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("epoch 1/1") == 1      # one of the two speaks
+    assert load_weights(tmp_path / "out/coursenet.safetensors").fc8.out_features == 11
+
+
+def test_folding_keeps_the_function():
+    torch.manual_seed(0)
+    net, x = CourseNet(["a", "b"], for_training=True), torch.rand(4, 3, 64, 64)
+    for _ in range(3):
+        net(x)              # gives the batch norms means and variances of their own
+    net.eval()
+    folded = coursenet.fold(net)
+    assert not [name for name, _ in folded.named_children() if name.startswith(("bn", "drop"))]
+    assert torch.allclose(folded(x), net(x), atol=1e-5)
+
+
+def test_projection():
+    x = torch.stack([torch.full((3, 4, 4), 1.0), torch.full((3, 4, 4), 0.01)])
+    once = coursenet.project(x, 2.0)
+    assert torch.allclose(once[0].norm(), torch.tensor(2.0)) and torch.equal(once[1], x[1])
+    assert torch.allclose(coursenet.project(once, 2.0), once)
+    assert not coursenet.project(torch.zeros(1, 3, 2, 2), 1.0).any()
+
+
+def test_the_attack_stays_in_its_ball_and_hurts(random_net, images):
+    y = random_net(images).argmax(1)
+    with torch.no_grad():
+        before = F.cross_entropy(random_net(images), y)
+    bad = coursenet.attack(random_net, images, y, epsilon=1.0, steps=5, step_size=0.5, generator=torch.Generator().manual_seed(0))
+    assert ((bad - images).flatten(1).norm(dim=1) <= 1 + 1e-4).all() and bad.min() >= 0 and bad.max() <= 1
+    assert F.cross_entropy(random_net(bad), y) > before
+
+
+def test_augmentation_is_seeded_and_keeps_range_and_shape(images):
+    a, b = (coursenet.augment(images, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(a, b) and a.shape == images.shape and 0 <= a.min() and a.max() <= 1
+    flat = torch.full((2, 3, 64, 64), 0.3)
+    assert torch.allclose(coursenet.augment(flat, torch.Generator().manual_seed(2)), flat)
+
+
+def test_class_pictures_raise_their_scores(random_net):
+    pictures = class_pictures(random_net, steps=5)
+    start = class_pictures(random_net, steps=1)
+    own = torch.arange(10)
+    assert pictures.shape == (10, 3, 64, 64) and (random_net(pictures)[own, own] > random_net(start)[own, own]).all()
+
+
+def test_named_by_hand():
+    judge = lambda x: torch.tensor([[3.0, 1, 2], [3, 1, 2], [1, 2, 3]])      # says 0, 0, 2; second: 2, 2, 1
+    assert abs(named(judge, torch.zeros(3, 3, 8, 8)) - 2 / 3) < 1e-6
+    assert abs(named(judge, torch.zeros(3, 3, 8, 8), k=2) - 2 / 3) < 1e-6
+    assert named(judge, torch.zeros(3, 3, 8, 8), k=3) == 1
+
+
+def test_rendered_training_scenes_are_cached(tmp_path, monkeypatch):
+    images, labels = coursenet.training_scenes(3, tmp_path)
+    assert images.shape == (3, 3, 64, 64) and labels.tolist() == [0, 1, 2]
+    monkeypatch.setattr(coursenet, "render_chunk", None)
+    assert torch.equal(coursenet.training_scenes(3, tmp_path)[0], images)

@@ -1,0 +1,129 @@
+import base64
+import io
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from helpers import show as shown
+from helpers.optimize import descend
+from helpers.param import PixelImage
+from helpers.show import chart, compare, credit, explore, heat, live, overlay, png, show, tile
+
+
+def pictures_of(page):
+    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in re.findall(r"base64,([^\"]+)", page.data)]
+
+
+def test_heat_goes_from_dark_to_bright():
+    colours = heat(torch.tensor([[0.0, 1.0, 2.0]]))
+    assert colours.shape == (1, 3, 1, 3)
+    assert colours[0, :, 0, 0].max() < 0.05 and colours[0, :, 0, 2].mean() > 0.6
+    assert torch.equal(heat(torch.tensor([[0.0, 1.0]]), low=0, high=2)[..., 1], heat(torch.tensor([[0.0, 1.0, 2.0]]))[..., 1])
+
+
+def test_signed_heat_is_white_at_zero_whatever_the_range():
+    red_blue = heat(torch.tensor([[-1.0, 0.0, 3.0]]), signed=True)[0, :, 0]
+    assert (red_blue[:, 1] > 0.95).all()
+    assert red_blue[0, 2] > red_blue[2, 2] and red_blue[2, 0] > red_blue[0, 0]
+    assert (heat(torch.tensor([[0.0, 1.0]]), signed=True, high=5)[0, :, 0, 0] > 0.95).all()
+
+
+def test_a_constant_map_is_no_division_by_zero():
+    assert heat(torch.zeros(4, 4)).isfinite().all()
+
+
+def test_heat_wants_one_map():
+    with pytest.raises(ValueError, match=r"expected \(h, w\)"):
+        heat(torch.rand(2, 4, 4))
+
+
+def test_tile_puts_pictures_in_rows():
+    sheet = tile(torch.stack([torch.full((3, 2, 2), v) for v in (0.0, 0.2, 0.4)]), columns=2, gap=1)
+    assert sheet.shape == (1, 3, 5, 5)
+    assert sheet[0, 0, :2, :2].eq(0).all() and sheet[0, 0, :2, 3:].eq(0.2).all() and sheet[0, 0, 3:, :2].eq(0.4).all()
+    assert sheet[0, 0, 2].eq(1).all() and sheet[0, 0, 3:, 3:].eq(1).all()      # white between, and where nothing is
+
+
+def test_small_pictures_grow_by_whole_numbers():
+    picture = Image.open(io.BytesIO(png(torch.rand(1, 3, 8, 8), width=30)))
+    assert picture.size == (32, 32)
+    assert picture.getpixel((0, 0)) == picture.getpixel((3, 3))
+
+
+def test_compare_has_a_picture_a_caption_and_alt_text_for_each():
+    x = torch.rand(1, 3, 8, 8)
+    page = compare(x, x[0, 0], captions=["a picture", "a map"], alt=["noise", 'dark & "bright"'], credit="by me")
+    assert page.data.count("<figcaption") == 2 and 'alt="noise"' in page.data and "by me" in page.data
+    assert 'alt="dark &amp; &quot;bright&quot;"' in page.data
+    assert f"{x[0, 0].min():.2g} to {x[0, 0].max():.2g}" in page.data           # a map says its range
+    shown_pixels = torch.tensor(list(pictures_of(page)[0].resize((8, 8), Image.NEAREST).getdata())).view(8, 8, 3).permute(2, 0, 1)
+    assert (shown_pixels / 255 - x[0]).abs().max() <= 0.5 / 255 + 1e-6          # and a picture is not rescaled
+
+
+def test_compare_wants_one_caption_each():
+    with pytest.raises(ValueError, match="2 pictures, 1 captions"):
+        compare(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8), captions=["one"])
+
+
+def test_show_refuses_pictures_out_of_range():
+    with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
+        show(torch.rand(1, 3, 8, 8) * 3, "too bright")
+
+
+def test_overlay_scales_the_map_to_the_picture():
+    assert overlay(torch.rand(1, 3, 32, 48), torch.rand(1, 4, 6)).shape == (1, 3, 32, 48)
+
+
+def test_chart_closes_its_figure():
+    from matplotlib import pyplot
+    fig, ax = pyplot.subplots()
+    ax.plot([1, 2])
+    page = chart(fig, "a line", alt="a rising line")
+    assert 'alt="a rising line"' in page.data and not pyplot.fignum_exists(fig.number)
+
+
+def test_credit_names_the_licence():
+    from helpers.images import photos
+    assert "CC BY 2.0" in credit(photos()["temple"])
+
+
+# ---- controls ----
+
+def test_explore_follows_its_controls_and_says_what_it_shows():
+    def draw(layer, channel):
+        return torch.full((1, 3, 4, 4), channel / 10), f"{layer}, {channel}"
+    box = explore(draw, layer=["a", "b"], channel=lambda layer: (0, 3 if layer == "a" else 7))
+    layer, channel, picture, text = box.children
+    assert text.value == "a, 0" and channel.max == 3
+    before = picture.value
+    channel.value = 2
+    assert text.value == "a, 2" and picture.value != before
+    layer.value = "b"
+    assert text.value == "b, 2" and channel.max == 7
+    channel.value = 7
+    layer.value = "a"
+    assert text.value == "a, 3"             # a control that no longer fits is brought back into its range
+
+
+def test_explore_shows_the_error_of_a_failing_callback():
+    def draw(k):
+        if k == 1:
+            raise KeyError("no <such> thing")
+        return torch.zeros(1, 3, 4, 4), "fine"
+    box = explore(draw, k=(0, 2))
+    k, picture, text = box.children
+    k.value = 1
+    assert "KeyError" in text.value and "no &lt;such&gt; thing" in text.value
+    k.value = 2
+    assert text.value == "fine"
+
+
+def test_live_passes_every_step_on_and_ends_with_the_last(monkeypatch):
+    boxes = []
+    monkeypatch.setattr("IPython.display.display", boxes.append)
+    steps = list(live(descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=5), every=1000))
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5]
+    picture, text = boxes[0].children
+    assert "step 5" in text.value and picture.value == png(steps[-1].image, 2 * shown.WIDTH)
