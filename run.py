@@ -89,13 +89,13 @@ def fault(build=None):
     """Why .venv can't be used as it is, or None. `build` is "cpu" or "lock" where one was asked for."""
     try:
         stamp = json.loads((VENV / "stamp.json").read_text(encoding="utf-8"))
+        if stamp["key"] != key():
+            return "requirements.txt, Python or run.py has changed"
+        if build not in (None, stamp["build"]):
+            return "the other build of PyTorch was asked for"
         then, now = stamp["contents"], contents(site_packages())
     except (OSError, ValueError, KeyError):
         return "it is only half made" if VENV.exists() else "there is none yet"
-    if stamp.get("key") != key():
-        return "requirements.txt, Python or run.py has changed"
-    if build not in (None, stamp.get("build")):
-        return "the other build of PyTorch was asked for"
     if not attempt(interpreter(), "-c", "")[0]:
         return "its Python does not start"
     lost = [name for name in then if now.get(name, 0) < then[name]]
@@ -342,6 +342,15 @@ def execute(args):
     return int(any(failures))
 
 
+def peak_memory(pid):
+    """The largest memory of a process so far, as ", 700 MB at most"; nothing where the system has no /proc."""
+    try:
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return ""
+    return f", {int(peak[1]) * 1024 / 1e6:.0f} MB at most" if peak else ""
+
+
 def execute_one(path, inplace):
     """Executes one notebook in a kernel of its own; returns which cell failed and how, or None."""
     import nbformat
@@ -359,6 +368,7 @@ def execute_one(path, inplace):
     quiet = ["--log-level=ERROR"]  # a kernel for this machine alone warns that its talk is not encrypted
     client = NotebookClient(notebook, timeout=600, startup_timeout=120, record_timing=False, resources=place, extra_arguments=quiet)
     failure = None
+    start = time.perf_counter()
     with client.setup_kernel():
         for number, (index, cell) in enumerate(cells, 1):
             begin = time.perf_counter()
@@ -370,6 +380,7 @@ def execute_one(path, inplace):
                 break
             print(f"{path.stem}  cell {number}/{len(cells)}  {time.perf_counter() - begin:.1f} s", flush=True)
         client.set_widgets_metadata()
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s{peak_memory(client.km.provisioner.pid)}", flush=True)
     BUILD.mkdir(exist_ok=True)
     (BUILD / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
     if inplace and not failure:

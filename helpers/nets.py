@@ -1,6 +1,5 @@
 """The networks: our own CourseNet, and torchvision's by name. All take images in [0, 1] and normalise inside."""
 
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -9,33 +8,12 @@ from torch import nn
 from helpers.activations import layers
 from helpers.errors import unknown
 from helpers.images import check_images
+from helpers.network import Network, Normalize
+from helpers.torchvision_nets import load_torchvision
 from helpers.weights import read_weights
 
 DATA = Path(__file__).parent.parent / "data"
 SHIPPED = ("coursenet", "coursenet-robust")
-
-
-class Normalize(nn.Module):
-    """(x - mean) / std for each colour channel, (b,3,h,w) -> (b,3,h,w)."""
-
-    def __init__(self, mean, std):
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-
-    def forward(self, x):
-        if x.ndim != 4 or x.shape[1] != 3:
-            raise ValueError(f"The network got a tensor of shape {tuple(x.shape)}; it expects images (b, 3, h, w). "
-                             "Try x[None] for a single image, or load_image, which gives (1, 3, h, w).")
-        return (x - self.mean) / self.std
-
-
-class Network(nn.Sequential):
-    """A feed-forward classifier: its first layer normalises, `classes` names its outputs, its layers have the field's names."""
-
-    def __init__(self, named_modules, classes):
-        super().__init__(OrderedDict(named_modules))
-        self.classes = list(classes)
 
 
 class CourseNet(Network):
@@ -79,8 +57,7 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
         net = load_weights(DATA / f"{name}.safetensors")
         net = net if weights else CourseNet(net.classes)
     else:
-        from helpers.torchvision_nets import load_torchvision  # not at the top: it builds on this module
-        net = load_torchvision(name, weights)
+        net = load_torchvision(name, weights, also_known=SHIPPED)
     return net.eval().requires_grad_(False)
 
 

@@ -50,17 +50,17 @@ def normal(distance, p, eps=1e-3):
 
 
 @cache
-def ground_pyramid(name, device):
+def ground_pyramid(name, device, dtype):
     """A ground texture in falling resolution, list of (1,1,h,w), mean 0.5, so that the distance does not flicker."""
     from skimage import data
-    texture = torch.from_numpy(getattr(data, name)()).to(device, torch.float32)[None, None] / 255
+    texture = torch.from_numpy(getattr(data, name)()).to(device, dtype)[None, None] / 255
     texture = (texture - texture.mean()) / texture.std() * 0.17 + 0.5
     return [F.avg_pool2d(texture, 2 ** k) if k else texture for k in range(7)]
 
 
 def ground_texture(name, where, footprint):
     """Brightness of the ground at (n,2) in tiles, for pixels that cover `footprint` (n,) tiles."""
-    levels = ground_pyramid(name, str(where.device))
+    levels = ground_pyramid(name, str(where.device), where.dtype)
     level = (footprint * 512).clamp(min=1).log2().clamp(max=len(levels) - 1)
     grid = (2 * where - 1)[None, None]
     value = torch.zeros_like(level)

@@ -114,7 +114,7 @@ def lay_out(a):
 
 
 def frame(scene, a):
-    """Zoom and shift that let the object fill `fill` of the picture, wholly inside, at (`left`, `top`)."""
+    """Zoom and shift that let the object fill `fill` of the picture, inside but for a sharp tip, at (`left`, `top`)."""
     wide = {"zoom": 5.5 / (1.3 * REACH), "shift": torch.zeros(2, dtype=torch.float64)}
     grid = pixel_grid(48, 48, scene["eye"])
     hit = trace(scene | wide, camera_rays(scene | wide, grid).reshape(-1, 3))[1].reshape(48, 48)

@@ -19,7 +19,8 @@ def heat(values, *, signed=False, low=None, high=None):
     With `signed`, blue below zero, white at zero, red above, and the range is made symmetric.
     """
     from matplotlib import colormaps
-    values = values.detach().float().cpu().squeeze()
+    values = values.detach().float().cpu()
+    values = values[0] if values.ndim == 3 and len(values) == 1 else values
     if values.ndim != 2:
         raise ValueError(f"Got a map of shape {tuple(values.shape)}; expected (h, w). Try maps[0].")
     low, high = map_range(values, signed=signed, low=low, high=high)

@@ -3,18 +3,18 @@
 from torch import nn
 
 from helpers.errors import unknown
-from helpers.nets import SHIPPED, Network, Normalize
+from helpers.network import Network, Normalize
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)    # mean and standard deviation that torchvision's networks expect
 
 
-def load_torchvision(name, weights):
+def load_torchvision(name, weights, *, also_known=()):
     """One of torchvision's classifiers, taking [0, 1] images, none of its ReLUs in place, layers in the field's names."""
     from torchvision import models  # not at the top: it takes seconds, and few calls need it
 
     known = models.list_models(module=models)
     if name not in known:
-        raise unknown("network", name, [*SHIPPED, *known])
+        raise unknown("network", name, [*also_known, *known])
     default = models.get_model_weights(name).DEFAULT
     if weights is not None:
         default = default if weights == "DEFAULT" else models.get_weight(weights)

@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "scenes": {*ANYONE, "renderer", "solids"},
     "activations": ANYONE,
     "weights": ANYONE,
-    "nets": {*ANYONE, "activations", "weights"},
-    "torchvision_nets": {*ANYONE, "nets"},
+    "network": ANYONE,
+    "torchvision_nets": {*ANYONE, "network"},
+    "nets": {*ANYONE, "activations", "weights", "network", "torchvision_nets"},
     "features": ANYONE,
     "attribution": {*ANYONE, "activations"},
     "segmentation": ANYONE,
@@ -33,9 +34,9 @@ MAY_IMPORT = {
     "art": ANYONE,
     "show": ANYONE,
 }
-# These two are for notebooks and tests alone.
+# These two are for notebooks and tests alone. One recipe draws the README's pictures, as a notebook would.
 FOR_NOTEBOOKS = {"show", "checks"}
-MAY_DRAW = {"show"}
+MAY_DRAW = {"show", "recipes.pictures"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
 
@@ -47,6 +48,8 @@ def modules():
 
 def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
+    if name == "recipes.pictures":
+        return known - {"checks"}
     if name == "checks" or name.startswith("recipes."):
         return known - FOR_NOTEBOOKS
     return set() if name in ("", "recipes") else MAY_IMPORT.get(name)

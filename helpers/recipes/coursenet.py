@@ -65,7 +65,6 @@ def training_scenes(n, folder, seed=1):
     """n rendered scenes -> images (n,3,64,64) uint8, labels (n,). Another seed than the shipped ones, which only measure."""
     path = folder / f"scenes-{n}.pt"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         chunks = [range(i, min(i + 100, n)) for i in range(0, n, 100)]
         with ProcessPoolExecutor(min(os.cpu_count(), len(chunks)), mp_context=get_context("spawn")) as pool:
             images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks), strict=True)
@@ -150,6 +149,7 @@ def train(args):
     if world > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     say = print if rank == 0 else lambda *_, **__: None
+    args.work.mkdir(parents=True, exist_ok=True)
     for turn in range(2):   # what the first process fetches and renders is there for the others
         if (rank == 0) == (turn == 0):
             root, (scene_images, scene_labels) = args.data or download(args.work), training_scenes(args.scenes, args.work)
@@ -183,6 +183,7 @@ def train(args):
         start, total = time.time(), 0.0
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(1000 * args.seed + epoch))
         generator = torch.Generator().manual_seed(1_000_000 * (rank + 1) + 1000 * args.seed + epoch)
+        torch.manual_seed(1_000_000 * (rank + 1) + 1000 * args.seed + epoch)   # for dropout, the same when resumed
         for step in range(steps):
             batch = order[step * args.batch:(step + 1) * args.batch][rank::world].to(device)
             x, y = augment(images[batch].float() / 255, generator), labels[batch]
