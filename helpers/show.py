@@ -39,7 +39,7 @@ def map_range(values, *, signed=False, low=None, high=None):
 
 def overlay(image, values, *, strength=0.6):
     """A heat map over its picture in grey, (1,3,h,w) and (1,H,W) -> (1,3,h,w): the map is scaled to the picture."""
-    colours = resize(heat(values), tuple(image.shape[-2:]))
+    image, colours = image.detach().cpu(), resize(heat(values), tuple(image.shape[-2:]))
     return (1 - strength) * image.mean(1, keepdim=True) + strength * colours
 
 
@@ -48,8 +48,8 @@ def tile(images, *, columns=8, gap=1):
     n, c, h, w = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
-    sheet = images.new_ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
-    for k, image in enumerate(images.detach()):
+    sheet = torch.ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    for k, image in enumerate(images.detach().cpu()):
         top, left = k // columns * (h + gap), k % columns * (w + gap)
         sheet[:, top:top + h, left:left + w] = image
     return sheet[None]

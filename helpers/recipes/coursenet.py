@@ -86,13 +86,13 @@ def augment(images, generator):
 
 # ---- training ----
 
-def fast(device):
-    """bf16 autocast where the hardware computes in bf16; it is slower than float32 where it does not."""
+def fast(device, exact=False):
+    """bf16 autocast where the hardware computes in bf16 (it is slower than float32 where it does not), unless `exact`."""
     if device.type == "cuda":
         has = torch.cuda.is_bf16_supported()
     else:
         has = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
-    return torch.autocast(device.type, torch.bfloat16, enabled=has)
+    return torch.autocast(device.type, torch.bfloat16, enabled=has and not exact)
 
 
 def project(delta, epsilon):
@@ -101,13 +101,13 @@ def project(delta, epsilon):
     return delta * (epsilon / norm.clamp(min=1e-12)).clamp(max=1)
 
 
-def attack(net, x, y, *, epsilon, steps, step_size, generator=None):
+def attack(net, x, y, *, epsilon, steps, step_size, generator=None, exact=False):
     """Projected gradient ascent on the cross-entropy within an l2 ball round x and within [0, 1]: (b,3,h,w) -> the same."""
     start = torch.randn(x.shape, generator=generator).to(x.device)
     delta = project(start, 1) * epsilon * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device)
     for _ in range(steps):
         z = (x + delta).clamp(0, 1).requires_grad_()
-        with fast(x.device):
+        with fast(x.device, exact):
             loss = F.cross_entropy(net(z.contiguous(memory_format=torch.channels_last)), y, reduction="sum")
         gradient, = torch.autograd.grad(loss, z)
         gradient = gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
@@ -115,15 +115,18 @@ def attack(net, x, y, *, epsilon, steps, step_size, generator=None):
     return (x + delta).clamp(0, 1)
 
 
-def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200):
-    """Share of uint8 images (n,3,h,w) that the network names right, top-1; attacked first if epsilon is not zero."""
+def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200, exact=False):
+    """Share of uint8 images (n,3,h,w) that the network names right, top-1; attacked first if epsilon is not zero.
+
+    In bf16 where that is fast, unless `exact`: then in float32, as the networks are used.
+    """
     net.eval()
     device, right, generator = next(net.parameters()).device, 0, torch.Generator().manual_seed(0)
     for x, y in zip(images.split(batch), labels.split(batch), strict=True):
         x, y = x.to(device).float() / 255, y.to(device)
         if epsilon:
-            x = attack(net, x, y, epsilon=epsilon, steps=steps, step_size=2.5 * epsilon / steps, generator=generator)
-        with torch.no_grad(), fast(device):
+            x = attack(net, x, y, epsilon=epsilon, steps=steps, step_size=2.5 * epsilon / steps, generator=generator, exact=exact)
+        with torch.no_grad(), fast(device, exact):
             right += (net(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum().item()
     return right / len(images)
 

@@ -20,13 +20,12 @@ CLASSES = ["goldfish", "king penguin", "ladybug", "monarch", "lion", "brown bear
 def row(pictures, titles, path, *, columns, width):
     """Pictures (1,3,h,w) with a title under each, as one PNG."""
     rows = -(-len(pictures) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(width, width / columns * 1.2 * rows), squeeze=False)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, width / columns * 1.3 * rows), squeeze=False, layout="constrained")
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
         ax.imshow(picture[0].permute(1, 2, 0).numpy(), interpolation="nearest")
         ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
         ax.set_xlabel(title, fontsize=9)
-    fig.tight_layout(pad=0.3)
-    fig.savefig(path, dpi=110, pil_kwargs={"optimize": True})
+    fig.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"optimize": True})
     plt.close(fig)
 
 
@@ -37,8 +36,8 @@ def one_idea(robust, drawn, path):
     heat = overlay(cat, saliency(lambda x: robust(x)[:, class_index(robust, said)], cat))
     scene = render_scenes([4], seed=0, size=128)
     mask = scene.images * (0.25 + 0.75 * scene.masks[:, None])
-    W = robust.conv1.weight
-    filters = tile(0.5 + 0.5 * W / W.abs().amax((1, 2, 3), keepdim=True), columns=6)[..., :47, :47]
+    W = robust.conv1.weight[:25]
+    filters = tile(0.5 + 0.5 * W / W.abs().amax((1, 2, 3), keepdim=True), columns=5)
     penguin = drawn[class_index(robust, "king penguin")][None]
     row([cat, heat, penguin, mask, filters],
         [f"{said}?", "differentiate: what matters", "descend: “king penguin”", "a scene: what is true", "conv1: what it looks for"],
@@ -54,7 +53,7 @@ def main(argv=None):
     drawn = class_pictures(robust)
     one_idea(robust, drawn, out / "one_idea.png")
     chosen = [class_index(robust, name) for name in CLASSES]
-    said = [f"{guess[0][0]} {guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]
+    said = [f"{guess[0][0]}\n{guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]
     large = F.interpolate(drawn[chosen], scale_factor=2)
     row(large.split(1), said, out / "class_pictures.png", columns=8, width=10)
 
