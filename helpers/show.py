@@ -66,7 +66,7 @@ def png(image, width=WIDTH):
 
 def figure(data, caption, alt, width, kind="png"):
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return (f'<figure style="display:inline-block;margin:4px 8px 4px 0;vertical-align:top;max-width:100%;width:{width}px">'
+    return (f'<figure style="display:inline-block;margin:4px 20px 4px 0;vertical-align:top;max-width:100%;width:{width}px">'
             f'<img src="{source}" alt="{html.escape(alt, quote=True)}" width="{width}" style="max-width:100%">'
             f'<figcaption style="font-size:90%;line-height:1.3">{caption}</figcaption></figure>')
 
@@ -138,7 +138,8 @@ def explore(draw, **controls):
     controls before it that gives one of these. An error in `draw` is shown in place of the text.
     """
     import ipywidgets
-    picture, text = ipywidgets.Image(format="png"), ipywidgets.HTML()
+    # its own size, not stretched over the page
+    picture, text = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"}), ipywidgets.HTML()
     widgets = {}
 
     def values():
@@ -150,7 +151,7 @@ def explore(draw, **controls):
                 adjust(widgets[name], spec(**{k: v for k, v in values().items() if k in spec.__code__.co_varnames}))
         try:
             image, says = draw(**values())
-            picture.value, text.value = png(image, 2 * WIDTH), says
+            picture.value, text.value = png(image, 6 * WIDTH), says
         except Exception as error:              # a callback has no other place to show it
             text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
 
