@@ -127,4 +127,4 @@ def test_live_passes_every_step_on_and_ends_with_the_last(monkeypatch):
     steps = list(live(descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=5), every=1000))
     assert [step.index for step in steps] == [1, 2, 3, 4, 5]
     picture, text = boxes[0].children
-    assert "step 5" in text.value and picture.value == png(steps[-1].image, 2 * shown.WIDTH)
+    assert "step 5" in text.value and picture.value == png(steps[-1].image, 2 * shown.WIDTH, quick=True)
