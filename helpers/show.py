@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import time
+from inspect import signature
 
 import torch
 from PIL import Image
@@ -122,7 +123,7 @@ def live(steps, *, every=0.1, width=2 * WIDTH):
     display(ipywidgets.VBox([picture, text]))
 
     def draw(step):
-        picture.value, picture.alt = png(step.image[:1].clamp(0, 1), width, quick=True), f"The picture after {step.index} steps"
+        picture.value = png(step.image[:1].clamp(0, 1), width, quick=True)
         text.value = f"step {step.index}, loss {step.loss:.3f}"
 
     step = None
@@ -149,19 +150,22 @@ def explore(draw, **controls):
     def values():
         return {name: widget.value for name, widget in widgets.items()}
 
+    def resolve(spec):      # a control that depends on others asks for them by name
+        return spec(**{k: v for k, v in values().items() if k in signature(spec).parameters}) if callable(spec) else spec
+
     def update(change=None):
-        for name, spec in controls.items():     # controls that depend on others
+        for name, spec in controls.items():
             if callable(spec) and change is not None and change.owner is not widgets[name]:
-                adjust(widgets[name], spec(**{k: v for k, v in values().items() if k in spec.__code__.co_varnames}))
+                adjust(widgets[name], resolve(spec))
         try:
             image, says = draw(**values())
+            # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
             picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
         except Exception as error:              # a callback has no other place to show it
             text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
 
     for name, spec in controls.items():
-        spec = spec(**{k: v for k, v in values().items() if k in spec.__code__.co_varnames}) if callable(spec) else spec
-        widgets[name] = make_control(name, spec)
+        widgets[name] = make_control(name, resolve(spec))
     for widget in widgets.values():
         widget.observe(update, "value")
     update()

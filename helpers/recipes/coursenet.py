@@ -173,12 +173,12 @@ def train(args):
     steps = len(images) // args.batch
     optimizer = torch.optim.SGD(net.parameters(), args.lr, momentum=0.9, nesterov=True, weight_decay=args.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps * args.epochs, pct_start=0.2)
-    checkpoint, first, log, spent = args.work / f"{args.name}.pt", 0, [], 0.0
+    checkpoint, first, log = args.work / f"{args.name}.pt", 0, []
     if args.resume and checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         for part, state in zip((net, optimizer, schedule), saved["states"], strict=True):
             part.load_state_dict(state)
-        first, log, spent = saved["epoch"], saved["log"], saved["seconds"]
+        first, log = saved["epoch"], saved["log"]
         say(f"{args.name}: resumed after epoch {first}")
     model = nn.parallel.DistributedDataParallel(net, [device] if device.type == "cuda" else None) if world > 1 else net
 
@@ -202,9 +202,8 @@ def train(args):
             optimizer.step(), schedule.step()
             total += loss.item()
         if rank == 0:
-            spent += time.time() - start
             log.append({"epoch": epoch + 1, "loss": round(total / steps, 4), "val": round(accuracy(net, val_images, val_labels), 4)})
-            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "epoch": epoch + 1, "log": log, "seconds": spent}
+            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "epoch": epoch + 1, "log": log}
             torch.save(state, checkpoint.with_suffix(".tmp"))
             os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
             pace = time.time() - start
