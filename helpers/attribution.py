@@ -7,7 +7,17 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.errors import unknown
-from helpers.images import check_images
+from helpers.images import check_images, pair
+
+
+def values(score, x):
+    """score(x), if it is one number per image, (b,); raises ValueError otherwise."""
+    y = score(x)
+    if not torch.is_tensor(y) or y.shape != x.shape[:1]:
+        got = f"a tensor of shape {tuple(y.shape)}" if torch.is_tensor(y) else f"a {type(y).__name__}"
+        raise ValueError(f"The score gave {got} for {len(x)} image(s); expected one number per image, shape ({len(x)},). "
+                         "Try lambda x: net(x)[:, k].")
+    return y
 
 
 def input_gradient(score, x):
@@ -17,13 +27,13 @@ def input_gradient(score, x):
     Raises ValueError if the score is not one number per image, or does not depend on it.
     """
     check_images(x)
+    return gradient_of(score, x)
+
+
+def gradient_of(score, x):      # images need not be in [0, 1]: noise may have been added
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        y = score(x)
-        if not torch.is_tensor(y) or y.shape != x.shape[:1]:
-            got = f"a tensor of shape {tuple(y.shape)}" if torch.is_tensor(y) else f"a {type(y).__name__}"
-            raise ValueError(f"The score gave {got} for {len(x)} image(s); expected one number per image, shape ({len(x)},). "
-                             "Try lambda x: net(x)[:, k].")
+        y = values(score, x)
         if not y.requires_grad:
             raise ValueError("The score does not depend on the image in a way that can be differentiated. "
                              "Try without torch.no_grad(), argmax, or detach().")
@@ -37,6 +47,63 @@ def saliency(score, x):
     Simonyan 2014. Captum's `Saliency` gives the absolute gradient of each colour instead, (b,3,h,w).
     """
     return input_gradient(score, x).abs().amax(1)
+
+
+def smooth_grad(score, x, *, samples=16, sigma=0.1, seed=0):
+    """Saliency of the gradient's mean over noisy copies, (b,3,h,w) -> (b,h,w).
+
+    Each copy has Gaussian noise of standard deviation `sigma`, in pixels of [0, 1]; it is not clamped. Smilkov 2017, who
+    average the gradient with its sign; so do we, and take the largest |mean| of the three colours at the end.
+    """
+    check_images(x)
+    if samples < 1 or samples != int(samples) or not sigma >= 0:
+        raise ValueError(f"Got {samples} samples and sigma={sigma}; expected a whole number from 1, and sigma from 0.")
+    generator, total = torch.Generator().manual_seed(seed), torch.zeros_like(x)
+    for _ in range(int(samples)):
+        total += gradient_of(score, x.detach() + sigma * torch.randn(x.shape, generator=generator).to(x))
+    return (total / samples).abs().amax(1)
+
+
+@torch.no_grad()
+def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
+    """How much the score falls where a window is covered, (b,3,h,w) -> (b,h,w): the mean over the windows that cover a pixel.
+
+    `window` and `stride` are in pixels, an int or (vertical, horizontal). The last window of a row or column ends at the
+    border, so that all are whole (Captum's Occlusion clips them). `baseline` is what covers: a grey from 0 to 1, or a
+    tensor that fits x, such as a colour (3,1,1) or another image. The score may be a probability. A batch keeps its size
+    and order when it is scored; of a single image 16 covered copies are scored at once. Zeiler & Fergus 2014.
+    """
+    check_images(x)
+    (height, width), (down, right), (h, w) = pair(window), pair(stride), x.shape[2:]
+    if height > h or width > w:
+        raise ValueError(f"Got a window of {height} x {width} pixels for images of {h} x {w}. Try a smaller window.")
+    if down > height or right > width:
+        raise ValueError(f"Got stride {stride} and window {window}: some pixels would never be covered. Try a stride up to the window.")
+    baseline = torch.as_tensor(baseline).to(x)
+    try:
+        cover = baseline.expand_as(x)
+    except RuntimeError:
+        raise ValueError(f"Got a baseline of shape {tuple(baseline.shape)} for images {tuple(x.shape)}; expected a number, a colour "
+                         "(3, 1, 1), or an image of that size.") from None
+    check_images(cover)
+    places = [(slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right)]
+    whole, total, times = values(score, x), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
+    at_once = 16 if len(x) == 1 else 1      # more gain nothing on a CPU
+    for first in range(0, len(places), at_once):
+        some = places[first:first + at_once]
+        covered = x.repeat(len(some), 1, 1, 1)
+        for k, (rows, columns) in enumerate(some):
+            covered[k * len(x):(k + 1) * len(x), :, rows, columns] = cover[:, :, rows, columns]
+        falls = whole - values(score, covered).view(len(some), len(x))
+        for fall, (rows, columns) in zip(falls, some, strict=True):
+            total[:, rows, columns] += fall[:, None, None]
+            times[rows, columns] += 1
+    return total / times
+
+
+def starts(length, window, stride):
+    """Where windows begin along one side: every `stride` pixels, and one that ends at the border."""
+    return [*range(0, length - window, stride), length - window]
 
 
 class _Rule(torch.autograd.Function):

@@ -1,0 +1,92 @@
+"""How good is a heat map? Each measure gives one number for each image, (b,): average them, or look for the worst."""
+
+import torch
+
+from helpers.attribution import values
+from helpers.images import check_images
+from helpers.transforms import gaussian_blur
+
+
+def check_maps(maps, *, size=None, masks=None):
+    """Raises unless maps are (b,h,w), finite, and of the size of the images or masks they belong to."""
+    if not torch.is_tensor(maps) or maps.ndim != 3 or 0 in maps.shape:
+        got = f"a tensor of shape {tuple(maps.shape)}" if torch.is_tensor(maps) else f"a {type(maps).__name__}"
+        raise ValueError(f"Got {got} as maps; expected (b, h, w), one map for each image. Try map[None] for one, maps.mean(1) for colours.")
+    if not maps.isfinite().all():
+        raise ValueError("Some values of the maps are infinite or not a number.")
+    if size is not None and maps.shape != size:
+        raise ValueError(f"Got maps {tuple(maps.shape)} for images {tuple(size)}; expected one of the same size for each. "
+                         "Try torch.nn.functional.interpolate.")
+    if masks is not None:
+        if masks.dtype != torch.bool:
+            raise TypeError(f"Got masks of type {masks.dtype}; expected bool. Try masks > 0.5.")
+        if masks.shape != maps.shape:
+            raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
+                             "Try torch.nn.functional.interpolate on the maps.")
+        empty = (~masks.flatten(1).any(1)).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(f"The masks of images {empty[:5]} have no pixel: nothing can point at nothing.")
+
+
+def pointing_game(maps, masks, *, tolerance=0):
+    """Does the largest value lie on the object? maps (b,h,w), masks (b,h,w) bool -> 1.0 or 0.0 for each image, (b,).
+
+    A hit also if the object is within `tolerance` pixels of it. Zhang 2016 (who allow 15, in pictures of some 500 pixels).
+    Always report beside it what the centre and a random pixel score.
+    """
+    check_maps(maps, masks=masks)
+    h, w = maps.shape[1:]
+    best = maps.flatten(1).argmax(1)[:, None, None]
+    rows, columns = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
+    near = (rows - best // w) ** 2 + (columns - best % w) ** 2 <= tolerance ** 2
+    return (near & masks).flatten(1).any(1).float()
+
+
+def mass_inside(maps, masks):
+    """The share of a map's positive values that lies on the object, (b,h,w) and (b,h,w) bool -> (b,) from 0 to 1.
+
+    0 for a map without positive values. A map that is the same everywhere scores the object's share of the image.
+    Relevance mass accuracy, Arras 2022.
+    """
+    check_maps(maps, masks=masks)
+    positive = maps.clamp(min=0)
+    return (positive * masks).sum((1, 2)) / positive.sum((1, 2)).clamp(min=1e-30)
+
+
+@torch.no_grad()
+def replacement_curve(score, start, end, maps, *, steps=16):
+    """The score while the pixels of `start` become those of `end`, those with the largest value of the map first.
+
+    start and end (b,3,h,w), maps (b,h,w) -> (b,steps+1); in equal steps, from none to all. Of equal values, the pixel
+    that is read first goes first.
+    """
+    check_images(start), check_images(end)
+    check_maps(maps, size=(len(start), *start.shape[2:]))
+    if start.shape != end.shape:
+        raise ValueError(f"Got images {tuple(start.shape)} to start from and {tuple(end.shape)} to end with; expected the same shape.")
+    if steps < 1 or steps != int(steps):
+        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
+    rank = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1).view_as(maps)[:, None]
+    counts = torch.linspace(0, maps[0].numel(), int(steps) + 1).round().long().tolist()
+    return torch.stack([values(score, torch.where(rank < n, end, start)) for n in counts], 1)
+
+
+def area(curve):
+    """The mean height of a curve, (b,n) -> (b,): its area by trapezia, over its length."""
+    return torch.trapezoid(curve, dim=1) / (curve.shape[1] - 1)
+
+
+def deletion(score, x, maps, *, steps=16, baseline=0.5):
+    """Area under the score while the pixels of x turn grey, the map's largest first, (b,3,h,w), (b,h,w) -> (b,). Low is good.
+
+    Give the probability as the score. Petsiuk 2018, "RISE".
+    """
+    return area(replacement_curve(score, x, torch.full_like(x, baseline), maps, steps=steps))
+
+
+def insertion(score, x, maps, *, steps=16, sigma=5.0):
+    """Area under the score while a blurred x gets its pixels back, the map's largest first, (b,3,h,w), (b,h,w) -> (b,). High is good.
+
+    `sigma` is the blur in pixels. Give the probability as the score. Petsiuk 2018, "RISE".
+    """
+    return area(replacement_curve(score, gaussian_blur(x, sigma).clamp(0, 1), x, maps, steps=steps))
