@@ -65,7 +65,8 @@ def nearest_neighbors(queries, gallery, k=5):
     # No dot product of n terms errs by more than n roundings of its largest possible size (Higham 2002, section 3.1).
     slack = 2 * g.shape[1] * torch.finfo(g.dtype).eps * (q.norm(dim=1) * (2 * half.max()).sqrt() + half.max())
     distances, indices = [], []
-    for part, slack in zip(q.split(max(1, 2 ** 22 // len(g))), slack.split(max(1, 2 ** 22 // len(g)))):      # 16 MB at a time
+    at_once = max(1, 2 ** 22 // len(g))     # 16 MB
+    for part, slack in zip(q.split(at_once), slack.split(at_once), strict=True):
         nearness = torch.addmm(-half, part, g.T)                # q.g - |g|^2 / 2: the larger, the nearer
         best, found = nearness.topk(min(k + 1, len(g)), dim=1)
         undecided = (best[:, :-1] - best[:, 1:] <= slack[:, None]).any(1)
@@ -106,7 +107,8 @@ def pca(x, k=2):
     """
     x = rows(x, "x")
     if len(x) < 2 or not 1 <= k <= min(x.shape):
-        raise ValueError(f"Got k={k} components of {len(x)} rows of {x.shape[1]} features; expected 1 to {min(x.shape)}, of at least 2 rows.")
+        raise ValueError(f"Got k={k} components of {len(x)} rows of {x.shape[1]} features; expected 1 to {min(x.shape)}, "
+                         "of at least 2 rows.")
     mean = x.mean(0)
     _, S, Vt = torch.linalg.svd(x - mean, full_matrices=False)
     largest = Vt.gather(1, Vt.abs().argmax(1, keepdim=True))

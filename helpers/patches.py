@@ -69,7 +69,9 @@ def inside(module, inner=""):
     """The modules that the widest path through one layer meets, up to `inner`; only SqueezeNet's Fire has more than itself."""
     if type(module).__name__ != "Fire":
         return [module]
-    return [module.squeeze, *([] if inner.startswith("squeeze") else [module.expand1x1 if inner.startswith("expand1x1") else module.expand3x3])]
+    if inner.startswith("squeeze"):
+        return [module.squeeze]
+    return [module.squeeze, module.expand1x1 if inner.startswith("expand1x1") else module.expand3x3]
 
 
 @dataclass(frozen=True)
