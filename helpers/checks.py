@@ -4,6 +4,7 @@ import torch
 
 from helpers.activations import activations
 from helpers.attribution import input_gradient
+from helpers.features import nearest_neighbors
 from helpers.nets import class_index
 
 
@@ -72,4 +73,68 @@ def signed_saliency(mine, score, x):
         (g.abs().mean(1), "the signs are gone: take the mean of the gradient, not of its absolute value"),
         (g.sum(1), "this is the sum over the colours; the mean is a third of it"),
         (g.mean((2, 3)), "the mean runs over the pixels; it must run over the colours, dim=1"),
+    ])
+
+
+def shared_neighbors(mine, features, labels):
+    """mine(features, labels): the share of each picture's five neighbours, itself left out, with its label; the mean over all."""
+    indices = nearest_neighbors(features, features, 6).indices
+    same = (labels[indices] == labels[:, None]).double()
+    verdict(lambda: mine(features, labels), same[:, 1:].mean(), [
+        (same.mean(), "each picture is its own nearest neighbour: ask for six and leave the first out"),
+        (same[:, :5].mean(), "each picture is its own nearest neighbour: ask for six and leave the first out"),
+        (same[:, 1:].sum(1).mean(), "that is how many of the five; divide by five"),
+        (100 * same[:, 1:].mean(), "these are per cent; a share is at most 1"),
+    ])
+
+
+def components_for(mine, x, share=0.9):
+    """mine(x, share): how many principal components hold this share of the variance, (n,d) -> a number."""
+    S = torch.linalg.svdvals((x - x.mean(0)).double())
+    held, wrong = S.square().cumsum(0) / S.square().sum(), S.cumsum(0) / S.sum()
+    raw = torch.linalg.svdvals(x.double()).square()
+    verdict(lambda: mine(x, share), (held < share).sum() + 1, [
+        ((held < share).sum(), "one too few: with so many the share is not reached yet"),
+        ((wrong < share).sum() + 1, "variances are the squares of the singular values"),
+        ((raw.cumsum(0) / raw.sum() < share).sum() + 1, "take off the mean first: otherwise the first component is the mean"),
+    ])
+
+
+def field_size(mine, windows):
+    """mine(windows): the side of the receptive field after layers of (window, stride), first to last -> pixels."""
+    size, stride, plain, late = 1, 1, 1, 1
+    for k, s in windows:
+        size, plain, stride = size + (k - 1) * stride, plain + k - 1, stride * s
+        late += (k - 1) * stride
+    verdict(lambda: mine(windows), size, [
+        (plain, "strides are missing: a step of a later layer is several pixels"),
+        (late, "the stride of a layer spreads the layers after it, not its own window"),
+        (size - 1, "one pixel short: without any layer, a pixel sees itself"),
+    ])
+
+
+def occlusion_map(mine, score, x, window):
+    """mine(score, x, window): the fall of the score for windows side by side (stride = window), grey 0.5 -> (h/window, w/window)."""
+    with torch.no_grad():
+        n = x.shape[2] // window
+        falls = torch.empty(n, x.shape[3] // window)
+        for i in range(n):
+            for j in range(falls.shape[1]):
+                covered = x.clone()
+                covered[..., i * window:(i + 1) * window, j * window:(j + 1) * window] = 0.5
+                falls[i, j] = score(x) - score(covered)
+        verdict(lambda: mine(score, x, window), falls, [
+            (-falls, "the sign: asked is by how much the score *falls*, so whole minus covered"),
+            (score(x).cpu() - falls, "these are the covered scores; asked is the fall"),
+            (falls.T, "rows and columns are exchanged"),
+        ], tolerance=1e-3)
+
+
+def mass(mine, maps, masks):
+    """mine(maps, masks): the share of each map's positive values on its object, (b,h,w), (b,h,w) -> (b,)."""
+    positive = maps.clamp(min=0)
+    verdict(lambda: mine(maps, masks), (positive * masks).sum((1, 2)) / positive.sum((1, 2)), [
+        ((maps * masks).sum((1, 2)) / maps.sum((1, 2)), "negative values count too here; take the positive ones only, clamp(min=0)"),
+        ((maps.abs() * masks).sum((1, 2)) / maps.abs().sum((1, 2)), "an absolute value makes a harm into a help; use clamp(min=0)"),
+        (masks.float().mean((1, 2)), "that is the object's share of the image, whatever the map"),
     ])

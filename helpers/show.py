@@ -1,10 +1,8 @@
-"""Pictures in a notebook, each with a caption and alt text; heat maps; live synthesis; controls that move a picture."""
+"""Pictures in a notebook, each with a caption and alt text; heat maps; maps of pictures."""
 
 import base64
 import html
 import io
-import time
-from inspect import signature
 
 import torch
 from PIL import Image
@@ -56,16 +54,57 @@ def tile(images, *, columns=8, gap=1):
     return sheet[None]
 
 
+def picture_map(images, points, *, frames=None, cells=36, side=24):
+    """Pictures laid out where their points are, (n,3,h,w) and (n,2) -> (1,3,H,W), on a square grid of `cells` each way.
+
+    The first coordinate grows to the right, the second upwards. Of those that fall in one cell, the first is shown.
+    `frames` gives each a number from 0 for the colour of its frame, (n,): those of matplotlib's tab10.
+    """
+    from matplotlib import colormaps
+    if points.shape != (len(images), 2):
+        raise ValueError(f"Got points {tuple(points.shape)} for {len(images)} images; expected ({len(images)}, 2).")
+    points = points.detach().cpu().float()
+    low, high = points.amin(0), points.amax(0)
+    places = ((points - low) / (high - low).clamp(min=1e-12) * (cells - 1)).round().long()
+    sheet, taken = torch.ones(3, cells * side, cells * side), set()
+    small = resize(images.detach().cpu(), side)
+    for n, (column, row) in enumerate(places.tolist()):
+        if (column, row) in taken:
+            continue
+        taken.add((column, row))
+        picture = small[n]
+        if frames is not None:
+            picture = torch.tensor(colormaps["tab10"](int(frames[n]) % 10)[:3])[:, None, None].repeat(1, side, side)
+            picture[:, 2:-2, 2:-2] = small[n][:, 2:-2, 2:-2]
+        top, left = (cells - 1 - row) * side, column * side
+        sheet[:, top:top + side, left:left + side] = picture
+    return sheet[None]
+
+
+def cut(images, boxes, side):
+    """Parts of images, (k,3,h,w) and boxes (k,4) -> (k,3,side,side): top, left, bottom, right; grey around smaller ones."""
+    parts = torch.full((len(images), 3, side, side), 0.5)
+    for part, image, (top, left, bottom, right) in zip(parts, images.detach().cpu(), boxes.tolist(), strict=True):
+        bottom, right = min(bottom, top + side), min(right, left + side)
+        y, x = (side - bottom + top) // 2, (side - right + left) // 2
+        part[:, y:y + bottom - top, x:x + right - left] = image[:, top:bottom, left:right]
+    return parts
+
+
+def enlarge(image, width):
+    """A picture about `width` pixels wide, as PIL's; small ones grow by whole numbers, so that pixels stay squares."""
+    picture = to_pil(image)
+    factor = max(1, round(width / picture.width))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.NEAREST)
+
+
 def png(image, width=WIDTH, *, quick=False):
-    """(1,3,h,w) -> bytes of a PNG about `width` pixels wide; small pictures grow by whole numbers, so that pixels stay squares.
+    """(1,3,h,w) -> bytes of a PNG about `width` pixels wide.
 
     `quick` is for pictures that move: larger bytes, in a fraction of the time.
     """
-    picture = to_pil(image)
-    factor = max(1, round(width / picture.width))
     buffer = io.BytesIO()
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.NEAREST)
-    picture.save(buffer, "PNG", optimize=not quick, compress_level=1)
+    enlarge(image, width).save(buffer, "PNG", optimize=not quick, compress_level=1)
     return buffer.getvalue()
 
 
@@ -90,8 +129,9 @@ def compare(*pictures, captions, alt=None, credit=None, width=WIDTH):
         if picture.ndim == 2 or picture.ndim == 3 and len(picture) == 1:
             caption = f"{caption} <small>(dark to bright: {' to '.join(format(v, '.2g') for v in map_range(picture))})</small>"
             picture = heat(picture)
-        data = png(picture, width)
-        parts.append(figure(data, caption, text, Image.open(io.BytesIO(data)).width))
+        drawn, buffer = enlarge(picture, width), io.BytesIO()
+        drawn.save(buffer, "WEBP", lossless=True)       # every pixel as it is, in two thirds of a PNG's bytes
+        parts.append(figure(buffer.getvalue(), caption, text, drawn.width, "webp"))
     return HTML("<div>" + "".join(parts) + (f'<br><small>{credit}</small>' if credit else "") + "</div>")
 
 
@@ -113,76 +153,3 @@ def chart(fig, caption, *, alt):
     fig.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     pyplot.close(fig)
     return HTML(figure(buffer.getvalue(), caption, alt, Image.open(io.BytesIO(buffer.getvalue())).width))
-
-
-def live(steps, *, every=0.1, width=2 * WIDTH):
-    """Passes on the steps of `descend`, and shows the picture as it grows, at most once in `every` seconds."""
-    import ipywidgets
-    from IPython.display import display
-    picture, text, last = ipywidgets.Image(format="png"), ipywidgets.HTML(), 0.0
-    display(ipywidgets.VBox([picture, text]))
-
-    def draw(step):
-        picture.value = png(step.image[:1].clamp(0, 1), width, quick=True)
-        text.value = f"step {step.index}, loss {step.loss:.3f}"
-
-    step = None
-    for step in steps:
-        if time.monotonic() - last > every:
-            draw(step)
-            last = time.monotonic()
-        yield step
-    if step is not None:
-        draw(step)
-
-
-def explore(draw, **controls):
-    """Controls above a picture that follows them. `draw(**values)` gives (picture, text); the text says what is shown.
-
-    A control is a list of choices, (low, high) for whole numbers, (low, high, step), or a function of the values of the
-    controls before it that gives one of these. An error in `draw` is shown in place of the text.
-    """
-    import ipywidgets
-    # its own size, not stretched over the page
-    picture, text = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"}), ipywidgets.HTML()
-    widgets = {}
-
-    def values():
-        return {name: widget.value for name, widget in widgets.items()}
-
-    def resolve(spec):      # a control that depends on others asks for them by name
-        return spec(**{k: v for k, v in values().items() if k in signature(spec).parameters}) if callable(spec) else spec
-
-    def update(change=None):
-        for name, spec in controls.items():
-            if callable(spec) and change is not None and change.owner is not widgets[name]:
-                adjust(widgets[name], resolve(spec))
-        try:
-            image, says = draw(**values())
-            # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
-            picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
-        except Exception as error:              # a callback has no other place to show it
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
-
-    for name, spec in controls.items():
-        widgets[name] = make_control(name, resolve(spec))
-    for widget in widgets.values():
-        widget.observe(update, "value")
-    update()
-    return ipywidgets.VBox([*widgets.values(), picture, text])
-
-
-def make_control(name, spec):
-    import ipywidgets
-    if isinstance(spec, list):
-        return ipywidgets.Dropdown(options=spec, value=spec[0] if not isinstance(spec[0], tuple) else spec[0][1], description=name)
-    low, high, *step = spec
-    slider = ipywidgets.IntSlider if not step and isinstance(low, int) else ipywidgets.FloatSlider
-    return slider(min=low, max=high, step=step[0] if step else 1, value=low, description=name)
-
-
-def adjust(widget, spec):
-    if isinstance(spec, list):
-        widget.options = spec
-    else:
-        widget.max = spec[1]

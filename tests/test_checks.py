@@ -3,7 +3,9 @@ import torch
 
 import helpers.checks as check
 from helpers.activations import activations
-from helpers.attribution import input_gradient
+from helpers.attribution import input_gradient, occlusion
+from helpers.evaluation import mass_inside
+from helpers.features import nearest_neighbors
 from helpers.nets import class_index
 
 
@@ -78,3 +80,88 @@ def test_signed_saliency(mine, says, random_net, images, capsys):
 def assert_says(capsys, says):
     import re
     assert re.search(says, capsys.readouterr().out)
+
+
+def neighbours(features, labels, first=1, count=6):
+    indices = nearest_neighbors(features, features, count).indices[:, first:]
+    return (labels[indices] == labels[:, None]).float()
+
+
+SHARED = [
+    (lambda f, y: neighbours(f, y).mean(), "✓ right"),
+    (lambda f, y: ..., "○ not tried yet"),
+    (lambda f, y: neighbours(f, y, 0).mean(), "its own nearest neighbour"),
+    (lambda f, y: neighbours(f, y, 0, 5).mean(), "its own nearest neighbour"),
+    (lambda f, y: neighbours(f, y).sum(1).mean(), "divide by five"),
+]
+COMPONENTS = [
+    (lambda x, share: 3, "✓ right"),
+    (lambda x, share: None, "○ not tried yet"),
+    (lambda x, share: 2, "one too few"),
+    (lambda x, share: 4, "squares of the singular values"),
+    (lambda x, share: 1, "take off the mean first"),
+]
+FIELD = [
+    (lambda windows: 31, "✓ right"),
+    (lambda windows: ..., "○ not tried yet"),
+    (lambda windows: 15, "strides are missing"),
+    (lambda windows: 30, "one pixel short"),
+]
+
+
+@pytest.mark.parametrize("mine, says", SHARED)
+def test_shared_neighbors(mine, says, capsys):
+    generator = torch.Generator().manual_seed(0)
+    check.shared_neighbors(mine, torch.randn(40, 6, generator=generator), torch.randint(3, (40,), generator=generator))
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", COMPONENTS)
+def test_components_for(mine, says, capsys):
+    q, _ = torch.linalg.qr(torch.randn(50, 5, generator=torch.Generator().manual_seed(0)))
+    q, _ = torch.linalg.qr(torch.cat([torch.ones(50, 1), q], 1))
+    x = q[:, 1:] * torch.tensor([3.0, 2.5, 2.0, 1.2, 0.6]) + 10
+    check.components_for(mine, x)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", FIELD)
+def test_field_size(mine, says, capsys):
+    check.field_size(mine, [(7, 2), (5, 2), (5, 1)])               # 1 + 6 + 4 * 2 + 4 * 4 = 31
+    assert says in capsys.readouterr().out
+
+
+def falls(score, x, window, sign=1):
+    return sign * occlusion(score, x, window=window, stride=window)[0, ::window, ::window]
+
+
+@pytest.mark.parametrize(
+    "mine, says",
+    [
+        (falls, "✓ right"),
+        (lambda score, x, window: falls(score, x, window, -1), "the sign"),
+        (lambda score, x, window: score(x) - falls(score, x, window), "the covered scores"),
+        (lambda score, x, window: falls(score, x, window).T, "exchanged"),
+        (lambda score, x, window: ..., "○ not tried yet"),
+    ],
+)
+def test_occlusion_map(mine, says, random_net, images, capsys):
+    check.occlusion_map(mine, lambda x: random_net(x)[:, 1], images[:1], 16)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "mine, says",
+    [
+        (mass_inside, "✓ right"),
+        (lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)), "negative values count"),
+        (lambda m, k: mass_inside(m.abs(), k), "absolute value"),
+        (lambda m, k: (m.clamp(min=0) * k).sum() / m.clamp(min=0).sum(), r"shape"),
+        (lambda m, k: k.float().mean((1, 2)), "the object's share"),
+        (lambda m, k: ..., "○ not tried yet"),
+    ],
+)
+def test_mass(mine, says, capsys):
+    generator = torch.Generator().manual_seed(0)
+    check.mass(mine, torch.randn(3, 8, 8, generator=generator) + 0.3, torch.rand(3, 8, 8, generator=generator) > 0.6)
+    assert says in capsys.readouterr().out

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 from PIL import Image
 
 from helpers import show as shown
+from helpers.interact import explore, live, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
-from helpers.show import chart, compare, credit, explore, heat, live, overlay, png, show, tile
+from helpers.show import chart, compare, credit, cut, heat, overlay, picture_map, png, show, tile
 
 
 def pictures_of(page):
@@ -128,3 +130,48 @@ def test_live_passes_every_step_on_and_ends_with_the_last(monkeypatch):
     assert [step.index for step in steps] == [1, 2, 3, 4, 5]
     picture, text = boxes[0].children
     assert "step 5" in text.value and picture.value == png(steps[-1].image, 2 * shown.WIDTH, quick=True)
+
+
+def test_a_map_puts_pictures_where_their_points_are():
+    images = torch.stack([torch.full((3, 8, 8), v) for v in (0.1, 0.4, 0.7, 0.9)])
+    points = torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.01]])       # left below, right above, right below, as well
+    sheet = picture_map(images, points, cells=3, side=8)[0, 0]
+    assert sheet.shape == (24, 24)
+    torch.testing.assert_close(sheet[16:, :8], torch.full((8, 8), 0.1))
+    torch.testing.assert_close(sheet[:8, 16:], torch.full((8, 8), 0.4))
+    torch.testing.assert_close(sheet[16:, 16:], torch.full((8, 8), 0.7))           # the first of two
+    assert (sheet[8:16] == 1).all()
+
+
+def test_a_frame_has_the_colour_of_its_group():
+    sheet = picture_map(torch.zeros(2, 3, 8, 8), torch.tensor([[0.0, 0.0], [1.0, 1.0]]), frames=torch.tensor([0, 3]), cells=2, side=8)
+    blue, red = sheet[0, :, 8, 0], sheet[0, :, 0, 8]
+    assert blue.argmax() == 2 and red.argmax() == 0 and (sheet[0, :, 4, 12] == 0).all()
+
+
+def test_a_map_wants_a_point_for_each_picture():
+    with pytest.raises(ValueError, match=r"expected \(2, 2\)"):
+        picture_map(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3))
+
+
+def test_what_is_cut_lies_on_grey():
+    x = torch.rand(2, 3, 10, 10)
+    parts = cut(x, torch.tensor([[2, 3, 6, 7], [0, 0, 2, 4]]), 4)
+    assert torch.equal(parts[0], x[0, :, 2:6, 3:7])
+    assert torch.equal(parts[1, :, 1:3], x[1, :, :2, :4]) and (parts[1, :, [0, 3]] == 0.5).all()
+
+
+def chosen(data):
+    return ({"name": "mine.png", "type": "image/png", "size": len(data), "last_modified": datetime.now(UTC), "content": memoryview(data)},)
+
+
+def test_an_uploaded_picture_is_drawn():
+    box = upload(lambda image: (image, f"{tuple(image.shape)}"))
+    box.children[0].value = chosen(png(torch.rand(1, 3, 16, 16), 16))
+    assert box.children[2].value == "(1, 3, 16, 16)" and box.children[1].value[1:4] == b"PNG"
+
+
+def test_an_upload_that_is_no_picture_says_so():
+    box = upload(lambda image: (image, ""))
+    box.children[0].value = chosen(b"hello")
+    assert "ValueError" in box.children[2].value

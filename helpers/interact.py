@@ -1,0 +1,104 @@
+"""What moves in a notebook: live synthesis, controls that a picture follows, a button for the reader's own picture."""
+
+import html
+import time
+from inspect import signature
+
+from helpers.images import load_image
+from helpers.show import WIDTH, png
+
+
+def live(steps, *, every=0.1, width=2 * WIDTH):
+    """Passes on the steps of `descend`, and shows the picture as it grows, at most once in `every` seconds."""
+    import ipywidgets
+    from IPython.display import display
+    picture, text, last = ipywidgets.Image(format="png"), ipywidgets.HTML(), 0.0
+    display(ipywidgets.VBox([picture, text]))
+
+    def draw(step):
+        picture.value = png(step.image[:1].clamp(0, 1), width, quick=True)
+        text.value = f"step {step.index}, loss {step.loss:.3f}"
+
+    step = None
+    for step in steps:
+        if time.monotonic() - last > every:
+            draw(step)
+            last = time.monotonic()
+        yield step
+    if step is not None:
+        draw(step)
+
+
+def explore(draw, **controls):
+    """Controls above a picture that follows them. `draw(**values)` gives (picture, text); the text says what is shown.
+
+    A control is a list of choices, (low, high) for whole numbers, (low, high, step), or a function of the values of the
+    controls before it that gives one of these. An error in `draw` is shown in place of the text.
+    """
+    import ipywidgets
+    # its own size, not stretched over the page
+    picture, text = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"}), ipywidgets.HTML()
+    widgets = {}
+
+    def values():
+        return {name: widget.value for name, widget in widgets.items()}
+
+    def resolve(spec):      # a control that depends on others asks for them by name
+        return spec(**{k: v for k, v in values().items() if k in signature(spec).parameters}) if callable(spec) else spec
+
+    def update(change=None):
+        for name, spec in controls.items():
+            if callable(spec) and change is not None and change.owner is not widgets[name]:
+                adjust(widgets[name], resolve(spec))
+        try:
+            image, says = draw(**values())
+            # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
+            picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
+        except Exception as error:              # a callback has no other place to show it
+            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+
+    for name, spec in controls.items():
+        widgets[name] = make_control(name, resolve(spec))
+    for widget in widgets.values():
+        widget.observe(update, "value")
+    update()
+    return ipywidgets.VBox([*widgets.values(), picture, text])
+
+
+def make_control(name, spec):
+    import ipywidgets
+    if isinstance(spec, list):
+        return ipywidgets.Dropdown(options=spec, value=spec[0] if not isinstance(spec[0], tuple) else spec[0][1], description=name)
+    low, high, *step = spec
+    slider = ipywidgets.IntSlider if not step and isinstance(low, int) else ipywidgets.FloatSlider
+    return slider(min=low, max=high, step=step[0] if step else 1, value=low, description=name)
+
+
+def adjust(widget, spec):
+    if isinstance(spec, list):
+        widget.options = spec
+    else:
+        widget.max = spec[1]
+
+
+def upload(draw):
+    """A button that takes a picture file; `draw(image)` gets it as load_image gives it, (1,3,h,w), and gives (picture, text).
+
+    What is not a picture, and an error in `draw`, is shown in place of the text.
+    """
+    import ipywidgets
+    button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
+    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
+    text = ipywidgets.HTML("No picture was chosen yet.")
+
+    def take(change):
+        if not change.new:
+            return
+        try:
+            image, says = draw(load_image(bytes(change.new[0]["content"])))
+            picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
+        except Exception as error:              # a callback has no other place to show it
+            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+
+    button.observe(take, "value")
+    return ipywidgets.VBox([button, picture, text])

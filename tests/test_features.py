@@ -1,0 +1,128 @@
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from helpers.activations import activations
+from helpers.features import codes, nearest_neighbors, pca, pooled
+
+
+def points(n, d, seed=0, dtype=torch.float32):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def brute_force(queries, gallery, k):
+    q, g = queries.double().flatten(1), gallery.double().flatten(1)
+    squares = torch.stack([(row - g).square().sum(1) for row in q])
+    order = squares.argsort(dim=1, stable=True)[:, :k]
+    return squares.gather(1, order).sqrt(), order
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("q, n, d, k", [(1, 1, 1, 1), (5, 40, 3, 5), (30, 30, 256, 7), (3, 500, 64, 500), (40, 200, 2000, 5)])
+def test_neighbours_rank_as_a_brute_force(q, n, d, k, dtype):
+    queries, gallery = points(q, d, 1, dtype), points(n, d, 2, dtype)
+    distances, indices = brute_force(queries, gallery, k)
+    found = nearest_neighbors(queries, gallery, k)
+    assert torch.equal(found.indices, indices)
+    torch.testing.assert_close(found.distances.double(), distances, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
+def test_rounding_does_not_change_the_order(offset):
+    """Far from the origin, and with rows that differ by a rounding, single precision alone would rank wrongly."""
+    gallery = points(60, 50) * 0.01 + offset
+    gallery = torch.cat([gallery, gallery + 1e-3 * points(60, 50, 3)])
+    found = nearest_neighbors(gallery, gallery, 6)
+    assert torch.equal(found.indices, brute_force(gallery, gallery, 6)[1])
+
+
+def test_of_equals_the_first_comes_first():
+    gallery = points(4, 8).repeat(3, 1)
+    found = nearest_neighbors(gallery[:4], gallery, 3)
+    assert found.indices.tolist() == [[k, k + 4, k + 8] for k in range(4)]
+    assert (found.distances == 0).all()
+
+
+def test_neighbours_of_images(images):
+    assert nearest_neighbors(images, images, 1).indices[:, 0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "queries, gallery, k, error, says",
+    [
+        (points(2, 3), points(4, 3), 5, ValueError, "expected 1 to 4, the number of pictures"),
+        (points(2, 3), points(4, 3), 0, ValueError, "k=0"),
+        (points(2, 3), points(0, 3), 1, ValueError, "gallery: .*at least one picture"),
+        (points(2, 3), points(4, 2), 1, ValueError, "3 features .* the gallery 2"),
+        (points(2, 3), points(4, 3).double(), 1, ValueError, "expected the same"),
+        (points(2, 3).long(), points(4, 3), 1, TypeError, r"Try x.float\(\)"),
+        (points(2, 3)[0], points(4, 3), 1, ValueError, r"Try x\[None\]"),
+        (points(2, 3) / 0, points(4, 3), 1, ValueError, "infinite or not a number"),
+    ],
+)
+def test_neighbours_refuse(queries, gallery, k, error, says):
+    with pytest.raises(error, match=says):
+        nearest_neighbors(queries, gallery, k)
+
+
+@pytest.mark.parametrize("n, d, k", [(50, 8, 3), (20, 100, 5), (30, 30, 30)])
+def test_pca_is_that_of_scikit_learn(n, d, k):
+    x = points(n, d) * torch.linspace(3, 1, d) + 5
+    ours, theirs = pca(x, k), PCA(k).fit(x.double().numpy())
+    keep = min(k, n - 1)        # the last direction of n points has no variance
+    torch.testing.assert_close(ours.variances.double(), torch.from_numpy(theirs.explained_variance_), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ours.shares.double(), torch.from_numpy(theirs.explained_variance_ratio_), rtol=1e-3, atol=1e-4)
+    same = (ours.components[:keep].double() * torch.from_numpy(theirs.components_[:keep])).sum(1)
+    torch.testing.assert_close(same.abs(), torch.ones_like(same), rtol=1e-3, atol=1e-3)
+
+
+def test_pca_of_points_on_a_line():
+    found = pca(torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]), 2)
+    torch.testing.assert_close(found.components[0], torch.tensor([0.6, 0.8]))
+    torch.testing.assert_close(found.variances, torch.tensor([25.0, 0.0]))
+    torch.testing.assert_close(found.shares, torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(found(torch.tensor([[3.0, 4.0], [6.0, 8.0]]))[:, 0], torch.tensor([0.0, 5.0]))
+
+
+def test_all_components_give_the_points_back():
+    x = points(20, 6) + 3
+    found = pca(x, 6)
+    torch.testing.assert_close(found.restore(found(x)), x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.components @ found.components.T, torch.eye(6), rtol=1e-4, atol=1e-4)
+
+
+def test_pca_of_one_point_many_times():
+    found = pca(torch.ones(5, 3), 2)
+    assert (found.variances < 1e-10).all() and found(torch.ones(2, 3)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("n, d, k", [(1, 5, 1), (5, 3, 4), (5, 3, 0), (2, 9, 3)])
+def test_pca_refuses(n, d, k):
+    with pytest.raises(ValueError, match=f"k={k} components of {n} rows"):
+        pca(points(n, d), k)
+
+
+def test_pooled_means_by_hand():
+    a = torch.arange(64.0).view(1, 1, 8, 8)
+    assert pooled(a).shape == (1, 16) and pooled(a)[0, 0] == (0 + 1 + 8 + 9) / 4
+    assert torch.equal(pooled(a[..., :2, :3]), a[..., :2, :3].flatten(1))
+    assert torch.equal(pooled(torch.ones(2, 7)), torch.ones(2, 7))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_codes_are_the_pooled_layers_whatever_the_batch(random_net, images, batch):
+    found = codes(random_net, images, ["conv1", "fc7"], batch=batch)
+    for name, code in found.items():
+        torch.testing.assert_close(code, pooled(activations(random_net, images, name)[name]), rtol=1e-4, atol=1e-5)
+    assert list(codes(random_net, images, "relu5")) == ["relu5"]
+
+
+def test_nothing_is_changed(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        codes(random_net, images, ["relu3"])
+        nearest_neighbors(images, images, 2)
+        pca(images, 2)(images)
+        with pytest.raises(KeyError, match="relu3"):
+            codes(random_net, images, ["relu33"])
+        with pytest.raises(ValueError):
+            nearest_neighbors(images, images, 9)
