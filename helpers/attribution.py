@@ -87,7 +87,7 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
                          "(3, 1, 1), or an image of that size.") from None
     check_images(cover)
     places = [(slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right)]
-    whole, total, times = values(score, x), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
+    whole, total, times = values(score, x.clone()), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
     at_once = 16 if len(x) == 1 else 1      # more gain nothing on a CPU
     for first in range(0, len(places), at_once):
         some = places[first:first + at_once]
