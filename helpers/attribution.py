@@ -56,7 +56,7 @@ def smooth_grad(score, x, *, samples=16, sigma=0.1, seed=0):
     average the gradient with its sign; so do we, and take the largest |mean| of the three colours at the end.
     """
     check_images(x)
-    if samples < 1 or samples != int(samples) or not sigma >= 0:
+    if not 1 <= samples < float("inf") or samples != int(samples) or not 0 <= sigma < float("inf"):
         raise ValueError(f"Got {samples} samples and sigma={sigma}; expected a whole number from 1, and sigma from 0.")
     generator, total = torch.Generator().manual_seed(seed), torch.zeros_like(x)
     for _ in range(int(samples)):
@@ -79,6 +79,24 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
         raise ValueError(f"Got a window of {height} x {width} pixels for images of {h} x {w}. Try a smaller window.")
     if down > height or right > width:
         raise ValueError(f"Got stride {stride} and window {window}: some pixels would never be covered. Try a stride up to the window.")
+    cover = covered(x, baseline)
+    places = [(slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right)]
+    whole, total, times = values(score, x.clone()), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
+    at_once = 16 if len(x) == 1 else 1      # more gain nothing on a CPU
+    for first in range(0, len(places), at_once):
+        some = places[first:first + at_once]
+        copies = x.repeat(len(some), 1, 1, 1)
+        for k, (rows, columns) in enumerate(some):
+            copies[k * len(x):(k + 1) * len(x), :, rows, columns] = cover[:, :, rows, columns]
+        falls = whole - values(score, copies).view(len(some), len(x))
+        for fall, (rows, columns) in zip(falls, some, strict=True):
+            total[:, rows, columns] += fall[:, None, None]
+            times[rows, columns] += 1
+    return total / times
+
+
+def covered(x, baseline):
+    """What is seen where x is covered: a grey, a colour (3,1,1) or an image, as images of the shape of x."""
     baseline = torch.as_tensor(baseline).to(x)
     try:
         cover = baseline.expand_as(x)
@@ -86,19 +104,7 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
         raise ValueError(f"Got a baseline of shape {tuple(baseline.shape)} for images {tuple(x.shape)}; expected a number, a colour "
                          "(3, 1, 1), or an image of that size.") from None
     check_images(cover)
-    places = [(slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right)]
-    whole, total, times = values(score, x.clone()), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
-    at_once = 16 if len(x) == 1 else 1      # more gain nothing on a CPU
-    for first in range(0, len(places), at_once):
-        some = places[first:first + at_once]
-        covered = x.repeat(len(some), 1, 1, 1)
-        for k, (rows, columns) in enumerate(some):
-            covered[k * len(x):(k + 1) * len(x), :, rows, columns] = cover[:, :, rows, columns]
-        falls = whole - values(score, covered).view(len(some), len(x))
-        for fall, (rows, columns) in zip(falls, some, strict=True):
-            total[:, rows, columns] += fall[:, None, None]
-            times[rows, columns] += 1
-    return total / times
+    return cover
 
 
 def starts(length, window, stride):

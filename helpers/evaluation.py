@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.attribution import values
+from helpers.attribution import covered, values
 from helpers.images import check_images
 from helpers.transforms import gaussian_blur
 
@@ -18,8 +18,9 @@ def check_maps(maps, *, size=None, masks=None):
         raise ValueError(f"Got maps {tuple(maps.shape)} for images {tuple(size)}; expected one of the same size for each. "
                          "Try torch.nn.functional.interpolate.")
     if masks is not None:
-        if masks.dtype != torch.bool:
-            raise TypeError(f"Got masks of type {masks.dtype}; expected bool. Try masks > 0.5.")
+        if not torch.is_tensor(masks) or masks.dtype != torch.bool:
+            got = f"a {masks.dtype} tensor" if torch.is_tensor(masks) else f"a {type(masks).__name__}"
+            raise TypeError(f"Got {got} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
         if masks.shape != maps.shape:
             raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
                              "Try torch.nn.functional.interpolate on the maps.")
@@ -35,6 +36,8 @@ def pointing_game(maps, masks, *, tolerance=0):
     Always report beside it what the centre and a random pixel score.
     """
     check_maps(maps, masks=masks)
+    if not tolerance >= 0:
+        raise ValueError(f"Got tolerance={tolerance}; expected a number of pixels, from 0.")
     h, w = maps.shape[1:]
     best = maps.flatten(1).argmax(1)[:, None, None]
     rows, columns = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
@@ -49,8 +52,9 @@ def mass_inside(maps, masks):
     Relevance mass accuracy, Arras 2022.
     """
     check_maps(maps, masks=masks)
-    positive = maps.clamp(min=0)
-    return (positive * masks).sum((1, 2)) / positive.sum((1, 2)).clamp(min=1e-30)
+    positive = maps.double().clamp(min=0)       # gradients can be so small that a sum of them in float32 is zero
+    whole = positive.sum((1, 2))
+    return torch.where(whole > 0, (positive * masks).sum((1, 2)) / whole, 0).to(maps.dtype)
 
 
 @torch.no_grad()
@@ -64,7 +68,7 @@ def replacement_curve(score, start, end, maps, *, steps=16):
     check_maps(maps, size=(len(start), *start.shape[2:]))
     if start.shape != end.shape:
         raise ValueError(f"Got images {tuple(start.shape)} to start from and {tuple(end.shape)} to end with; expected the same shape.")
-    if steps < 1 or steps != int(steps):
+    if not 1 <= steps < float("inf") or steps != int(steps):
         raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
     rank = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1).view_as(maps)[:, None]
     counts = torch.linspace(0, maps[0].numel(), int(steps) + 1).round().long().tolist()
@@ -79,9 +83,11 @@ def area(curve):
 def deletion(score, x, maps, *, steps=16, baseline=0.5):
     """Area under the score while the pixels of x turn grey, the map's largest first, (b,3,h,w), (b,h,w) -> (b,). Low is good.
 
-    Give the probability as the score. Petsiuk 2018, "RISE".
+    Give the probability as the score. `baseline` may be another grey, a colour or an image, as for `occlusion`.
+    Petsiuk 2018, "RISE".
     """
-    return area(replacement_curve(score, x, torch.full_like(x, baseline), maps, steps=steps))
+    check_images(x)
+    return area(replacement_curve(score, x, covered(x, baseline), maps, steps=steps))
 
 
 def insertion(score, x, maps, *, steps=16, sigma=5.0):

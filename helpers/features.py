@@ -23,24 +23,27 @@ def codes(net, images, names, *, batch=32):
     A map moved by a pixel is another row of numbers; averaged, it hardly changes, and takes a hundredth of the memory.
     """
     check_images(images)
+    names = names if isinstance(names, str) else list(names)
     parts = [{name: pooled(a) for name, a in activations(net, x, names).items()} for x in images.split(batch)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def rows(x, name):
-    """One row of finite numbers for each picture, (n, ...) -> (n, d)."""
+    """One row of finite numbers for each picture, (n, ...) -> (n, d), in single precision or better."""
     if not torch.is_tensor(x) or not x.is_floating_point():
         got = f"a {x.dtype} tensor" if torch.is_tensor(x) else f"an object of type {type(x).__name__}"
         raise TypeError(f"{name}: got {got}; expected features as a float tensor (n, ...). Try x.float().")
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name}: got a tensor of shape {tuple(x.shape)}; expected features (n, ...) of at least one picture. "
                          "Try x[None] for a single one.")
-    if not x.flatten(1).norm(dim=1).isfinite().all():       # one fast pass: a row with such a number has such a norm
-        raise ValueError(f"{name}: some features are infinite or not a number.")
-    return x.detach().flatten(1)
+    x = x.detach().flatten(1)
+    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    if not x.norm(dim=1).isfinite().all():      # one fast pass: a row with such a number has such a norm
+        raise ValueError(f"{name}: some features are infinite or not a number, or too large to be squared.")
+    return x
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Neighbors:
     """For each query its neighbours, nearest first: distances (q,k) and indices (q,k) into the gallery."""
 
@@ -82,7 +85,7 @@ def nearest_neighbors(queries, gallery, k=5):
     return Neighbors(torch.cat(distances), torch.cat(indices))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PCA:
     """Directions of largest variance: mean (d,), components (k,d), variances (k,), shares (k,) of the whole variance."""
 
@@ -93,7 +96,10 @@ class PCA:
 
     def __call__(self, x):
         """Coordinates along the components, (n, ...) -> (n,k)."""
-        return (rows(x, "x") - self.mean) @ self.components.T
+        x = rows(x, "x")
+        if x.shape[1] != len(self.mean):
+            raise ValueError(f"Got rows of {x.shape[1]} features; these components were found in {len(self.mean)} features.")
+        return (x - self.mean) @ self.components.T
 
     def restore(self, coordinates):
         """The points that have these coordinates and lie in the plane of the components, (n,k) -> (n,d)."""

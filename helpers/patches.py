@@ -23,7 +23,8 @@ class ReceptiveField:
     def box(self, i, j, image=None):
         """The pixels that unit (i, j) sees: (top, left, bottom, right), for x[..., top:bottom, left:right].
 
-        With padding it may reach over the border: give the size of the image, 64 or (h, w), for the part inside.
+        With padding it may reach over the border: give the size of the image, 64 or (h, w), for the part inside. That
+        part may count a last row or column that a stride leaves over, and so never reads.
         """
         top, left = self.offset + i * self.stride, self.offset + j * self.stride
         if image is None:
@@ -58,7 +59,7 @@ def receptive_field(net, layer):
         raise ValueError(f"Got a {type(net).__name__}, whose layers are not in a row; expected CourseNet, or torchvision's AlexNet, "
                          "VGG or SqueezeNet by load_net.")
     field, (top, _, inner) = ReceptiveField(), layer.partition(".")
-    for name, module in net.named_children():
+    for name, module in net._modules.items():       # named_children() leaves out a module that comes a second time
         for part in inside(module, inner if name == top else ""):
             field = field.after(part)
         if name == top:
@@ -74,7 +75,7 @@ def inside(module, inner=""):
     return [module.squeeze, module.expand1x1 if inner.startswith("expand1x1") else module.expand3x3]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TopPatches:
     """For each channel its k strongest answers, strongest first: values and indices of images (channels,k), boxes (channels,k,4)."""
 
@@ -89,7 +90,8 @@ def top_patches(net, images, layer, k=9, *, batch=32):
 
     `images` is a tensor (n,3,h,w), or anything that gives batches one by one: tensors, or (tensor, labels) as a DataLoader
     gives. They are seen once, and only k answers are kept. An image counts once, with the place of its largest answer;
-    of equals the first. A box is the receptive field of that place, the part inside the image. A value of 0 after a ReLU
+    of equals the first. A box is the receptive field of that place, the part inside the image; all of the image where a map
+    has one place only. A value of 0 after a ReLU
     means that the channel never fired. Zeiler & Fergus 2014, section 4.
     """
     values = kept = field = None

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.activations import activations
-from helpers.features import codes, pooled
+from helpers.features import codes, pooled, rows
 
 
 @torch.no_grad()
@@ -18,11 +18,14 @@ def linear_probe(features, labels, *, ridge=0.1):
     and variance 1; W and b are then written for the features as they came. Hoerl & Kennard 1970; as scikit-learn's
     RidgeClassifier(alpha=ridge * n) does on standardised features. Raises ValueError for labels of one class.
     """
-    check_labels(labels, len(features))
-    if not ridge > 0:
-        raise ValueError(f"Got ridge={ridge}; expected more than 0.")
-    mean, std = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
-    Z, Y = (features - mean) / std, F.one_hot(labels).to(features)
+    check_classes(labels, len(features))
+    if not 0 < ridge < float("inf"):
+        raise ValueError(f"Got ridge={ridge}; expected a number of more than 0.")
+    features = rows(features, "features")
+    mean, std = features.mean(0), features.std(0, correction=0)
+    # A feature that never changes, but for rounding, tells nothing: it is given no weight.
+    std = torch.where(std > 10 * torch.finfo(std.dtype).eps * mean.abs(), std, torch.inf)
+    Z, Y = (features - mean) / std, F.one_hot(labels.long()).to(features)
     n, d = Z.shape
     centred = Y - Y.mean(0)
     # The same solution twice: of d equations, or, where there are fewer images than features, of n.
@@ -39,7 +42,11 @@ def check_labels(labels, n):
     if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,):
         got = f"a {labels.dtype} tensor of shape {tuple(labels.shape)}" if torch.is_tensor(labels) else f"a {type(labels).__name__}"
         raise ValueError(f"Got {got} as labels; expected whole numbers, one for each of {n} images. Try scenes.codes('material').")
-    if labels.min() < 0 or len(labels.unique()) < 2:
+
+
+def check_classes(labels, n):
+    check_labels(labels, n)
+    if n == 0 or labels.min() < 0 or len(labels.unique()) < 2:
         raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; a probe needs at least two classes, numbered from 0.")
 
 
@@ -58,6 +65,7 @@ class Probe:
     @torch.no_grad()
     def accuracy(self, images, labels, *, batch=32):
         """The share of images whose largest number is that of their label."""
+        check_labels(labels, len(images))
         said = torch.cat([self(x).argmax(1) for x in images.split(batch)])
         return (said == labels).float().mean().item()
 
@@ -67,5 +75,5 @@ def fit_probe(net, images, labels, layer, *, ridge=0.1):
 
     Measure it on other images than these. See `linear_probe` for how it is fitted, `pooled` for what it sees of a map.
     """
-    check_labels(labels, len(images))
+    check_classes(labels, len(images))
     return Probe(net, layer, *linear_probe(codes(net, images, layer)[layer], labels, ridge=ridge))

@@ -12,10 +12,12 @@ def gaussian_blur(images, sigma):
     The window ends at 3 sigma, or where the image does.
     """
     check_images(images, within=False)
-    if not sigma > 0:
-        raise ValueError(f"Got sigma={sigma}; expected more than 0 pixels.")
+    if not 0 < sigma < float("inf"):
+        raise ValueError(f"Got sigma={sigma}; expected a number of more than 0 pixels.")
     for dim in (2, 3):
         radius = min(int(3 * sigma + 0.5), images.shape[dim] - 1)
+        if radius == 0:
+            continue
         x = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
         kernel = torch.exp(-(x / sigma) ** 2 / 2)
         kernel = (kernel / kernel.sum()).view(1, 1, *((-1, 1) if dim == 2 else (1, -1)))

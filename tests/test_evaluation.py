@@ -94,7 +94,7 @@ def test_a_batch_is_a_loop(images):
     "maps, masks, error, says",
     [
         (torch.rand(1, 3, 3), MASK, ValueError, "expected the same size"),
-        (torch.rand(1, 2, 2), MASK.float(), TypeError, "Try masks > 0.5"),
+        (torch.rand(1, 2, 2), MASK.float(), TypeError, "as masks.*> 0.5"),
         (torch.rand(1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.bool), ValueError, r"images \[0\] have no pixel"),
         (torch.rand(2, 2), MASK, ValueError, r"Try map\[None\]"),
         (torch.rand(1, 2, 2) / 0, MASK, ValueError, "not a number"),
@@ -135,3 +135,176 @@ def test_nothing_is_changed(random_net, images, unchanged):
             measure(lambda x: random_net(x)[:, 0], images, maps, steps=2)
             with pytest.raises(RuntimeError, match="no score"):
                 measure(fails, images, maps)
+
+
+def numbers(x):
+    """A linear score: the sum of the red pixels, each times its place as it is read, from 1."""
+    red = x[:, 0].flatten(1)
+    return (red * torch.arange(1.0, red.shape[1] + 1)).sum(1)
+
+
+def test_deletion_and_insertion_by_hand():
+    """White pixels of worth 1, 2, 3, 4; a white image that is blurred stays white."""
+    white = torch.ones(1, 3, 2, 2)
+    maps = torch.tensor([[[1.0, 4.0], [3.0, 2.0]]])      # goes in the order 2, 3, 4, 1
+    assert deletion(numbers, white, maps, steps=4, baseline=0.0).item() == pytest.approx((10 / 2 + 8 + 5 + 1 + 0 / 2) / 4)
+    assert deletion(numbers, white, maps, steps=2, baseline=0.0).item() == pytest.approx((10 / 2 + 5 + 0 / 2) / 2)
+    assert deletion(numbers, white, maps, steps=4).item() == pytest.approx((10 / 2 + 9 + 7.5 + 5.5 + 5 / 2) / 4)      # to grey
+    assert insertion(numbers, white, maps, steps=4).item() == pytest.approx(10)
+
+
+def test_one_step_is_the_mean_of_both_ends(images):
+    maps = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    grey, blurred = total(torch.full_like(images, 0.5)), total(gaussian_blur(images, 5).clamp(0, 1))
+    torch.testing.assert_close(deletion(total, images, maps, steps=1), (total(images) + grey) / 2)
+    torch.testing.assert_close(insertion(total, images, maps, steps=1), (total(images) + blurred) / 2)
+    assert replacement_curve(total, images, 1 - images, maps, steps=1).shape == (3, 2)
+
+
+def test_the_curve_runs_from_one_image_to_the_other(images):
+    maps, end = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), images.flip(0)
+    curve = replacement_curve(total, images, end, maps, steps=5)
+    assert torch.equal(curve[:, 0], total(images)) and torch.equal(curve[:, -1], total(end))
+    counts = replacement_curve(total, torch.zeros_like(images), torch.ones_like(images), maps, steps=5) * 64 * 64
+    assert counts.round().tolist() == [[0, 819, 1638, 2458, 3277, 4096]] * 3      # in equal steps, to the pixel
+
+
+def test_more_steps_than_pixels():
+    white, black, maps = torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), -torch.arange(4.0).view(1, 2, 2)
+    curve = replacement_curve(numbers, white, black, maps, steps=8)[0].tolist()
+    assert curve[::2] == [10, 9, 7, 4, 0] and set(curve) == {10, 9, 7, 4, 0}
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1), (2, 2)])
+def test_of_equal_values_the_first_that_is_read_goes_first(shape):
+    maps = torch.tensor([0.0, 1.0, -0.0, 1.0]).view(1, *shape)      # in the order 2, 4, 1, 3
+    white, black = torch.ones(1, 3, *shape), torch.zeros(1, 3, *shape)
+    assert replacement_curve(numbers, white, black, maps, steps=4).tolist() == [[10, 8, 4, 3, 0]]
+    assert replacement_curve(numbers, white, black, torch.full_like(maps, 7), steps=4).tolist() == [[10, 9, 7, 4, 0]]
+
+
+def test_only_the_order_of_a_map_counts(images):
+    maps = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)).double()
+    for measure in (deletion, insertion):
+        torch.testing.assert_close(measure(total, images, maps), measure(total, images, (3 * maps).exp() - 5))
+
+
+@pytest.mark.parametrize("curve, height", [([[0, 1]], 0.5), ([[2, 2, 2, 2]], 2), ([[1, 0, 0]], 0.25), ([[0, 4, 0]], 2), ([[-1, 1]], 0)])
+def test_area_by_hand(curve, height):
+    assert area(torch.tensor(curve).float()).tolist() == [height]
+
+
+def test_the_largest_value_against_a_numpy_loop():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randint(-3, 4, (40, 5, 7), generator=generator).float()      # many ties
+    masks = torch.rand(40, 5, 7, generator=generator) > 0.9
+    masks[:, 4, 6] = True
+    for tolerance in (0, 1, 1.5, 3):
+        expected = []
+        for m, mask in zip(maps.numpy(), masks.numpy(), strict=True):
+            row, column = np.unravel_index(m.argmax(), m.shape)
+            expected.append(float(min(np.hypot(i - row, j - column) for i, j in np.argwhere(mask)) <= tolerance))
+        assert pointing_game(maps, masks, tolerance=tolerance).tolist() == expected
+        assert 0 < sum(expected) < 40
+
+
+def test_mass_against_a_numpy_loop():
+    generator = torch.Generator().manual_seed(0)
+    maps, masks = torch.randn(9, 5, 7, generator=generator), torch.rand(9, 5, 7, generator=generator) > 0.5
+    expected = [sum(v for v in m[k] if v > 0) / sum(v for v in m.flatten() if v > 0)
+                for m, k in zip(maps.numpy(), masks.numpy(), strict=True)]
+    torch.testing.assert_close(mass_inside(maps, masks), torch.tensor(np.array(expected)).float())
+
+
+def test_zero_maps():
+    assert mass_inside(torch.zeros(1, 2, 2), MASK).item() == 0
+    assert pointing_game(torch.zeros(1, 2, 2), MASK).item() == 1      # the first pixel is on the object,
+    assert pointing_game(torch.zeros(1, 2, 2), ~MASK).item() == 0     # or is not
+
+
+def test_all_on_the_object_and_nothing():
+    assert mass_inside(MASK.float(), MASK).item() == 1 and mass_inside(MASK.float(), ~MASK).item() == 0
+    everywhere = torch.ones_like(MASK)
+    assert mass_inside(torch.rand(1, 2, 2), everywhere).item() == pytest.approx(1) and pointing_game(-MASK.float(), everywhere).item() == 1
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_one_bad_value_is_enough(images, bad):
+    maps, masks = torch.rand(3, 64, 64), torch.ones(3, 64, 64, dtype=torch.bool)
+    maps[2, 5, 7] = bad
+    for measure in (lambda: pointing_game(maps, masks), lambda: mass_inside(maps, masks), lambda: deletion(total, images, maps),
+                    lambda: insertion(total, images, maps), lambda: replacement_curve(total, images, images, maps)):
+        with pytest.raises(ValueError, match="infinite or not a number"):
+            measure()
+
+
+def test_which_masks_are_empty():
+    masks = torch.ones(4, 2, 2, dtype=torch.bool)
+    masks[[1, 3]] = False
+    for measure in (pointing_game, mass_inside):
+        with pytest.raises(ValueError, match=r"images \[1, 3\] have no pixel"):
+            measure(torch.rand(4, 2, 2), masks)
+
+
+@pytest.mark.parametrize("start, end, says", [
+    (torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5), "expected the same shape"),
+    (torch.rand(1, 3, 4, 4), torch.rand(2, 3, 4, 4), "expected the same shape"),
+    (torch.rand(1, 3, 4, 4) + 1, torch.rand(1, 3, 4, 4), r"expected \[0, 1\]"),
+    (torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4) - 1, r"expected \[0, 1\]"),
+])
+def test_images_that_do_not_fit_are_refused(start, end, says):
+    with pytest.raises(ValueError, match=says):
+        replacement_curve(total, start, end, torch.rand(1, 4, 4))
+
+
+@pytest.mark.parametrize("measure", [deletion, insertion])
+def test_a_score_of_another_shape_is_refused(measure, images):
+    with pytest.raises(ValueError, match=r"one number per image, shape \(3,\)"):
+        measure(lambda x: x.mean((2, 3)), images, torch.rand(3, 64, 64))
+
+
+def test_arguments_out_of_range(images):
+    with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
+        deletion(total, images, torch.rand(3, 64, 64), baseline=1.5)
+    with pytest.raises(ValueError, match="more than 0 pixels"):
+        insertion(total, images, torch.rand(3, 64, 64), sigma=0)
+
+
+def test_nothing_is_changed_by_the_curve_or_by_a_score_that_works_in_place(random_net, images, unchanged):
+    maps, end, masks = torch.rand(3, 64, 64), images.flip(0), torch.rand(3, 64, 64) > 0.5
+
+    def fails(x):
+        x.zero_()
+        raise RuntimeError("no score")
+
+    curve = torch.rand(3, 5)
+    with unchanged(random_net, images, end, maps, masks, curve):
+        area(curve), pointing_game(maps, masks, tolerance=3), mass_inside(maps, masks)
+        for measure in (lambda s: replacement_curve(s, images, end, maps, steps=2), lambda s: deletion(s, images, maps, steps=2),
+                        lambda s: insertion(s, images, maps, steps=2)):
+            assert not measure(lambda x: random_net(x.sub_(0.1).abs_())[:, 0]).requires_grad
+            with pytest.raises(RuntimeError, match="no score"):
+                measure(fails)
+
+
+@pytest.mark.parametrize("maps, share", [(torch.full((1, 2, 2), 1e-35), 0.5), (torch.zeros(1, 2, 2).half(), 0)])
+def test_mass_of_very_small_maps(maps, share):
+    """Gradients of a probability are this small where the network is sure."""
+    assert mass_inside(maps, MASK).item() == pytest.approx(share)
+
+
+@pytest.mark.parametrize("tolerance", [-2, float("nan")])
+def test_a_tolerance_is_not_negative(tolerance):
+    with pytest.raises(ValueError):
+        pointing_game(torch.ones(1, 2, 2), MASK, tolerance=tolerance)
+
+
+def test_infinitely_many_steps(images):
+    with pytest.raises(ValueError, match="whole number"):
+        deletion(total, images, torch.rand(3, 64, 64), steps=float("inf"))
+
+
+@pytest.mark.parametrize("masks", [MASK.tolist(), MASK.numpy()])
+def test_masks_that_are_no_tensor(masks):
+    with pytest.raises((TypeError, ValueError), match="list|array"):
+        pointing_game(torch.ones(1, 2, 2), masks)

@@ -126,3 +126,121 @@ def test_nothing_is_changed(random_net, images, unchanged):
             codes(random_net, images, ["relu33"])
         with pytest.raises(ValueError):
             nearest_neighbors(images, images, 9)
+
+
+def agrees(queries, gallery, k):
+    distances, indices = brute_force(queries, gallery, k)
+    found = nearest_neighbors(queries, gallery, k)
+    assert torch.equal(found.indices, indices)
+    torch.testing.assert_close(found.distances.double(), distances, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("q, n, d, k", [(900, 5000, 4, 3), (7, 90, 7000, 40)])
+def test_blocks_of_queries_and_of_distances(q, n, d, k):
+    agrees(points(q, d, 1), points(n, d, 2), k)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("offset", [1, 100, 1e4])
+@pytest.mark.parametrize("d", [3, 64, 3072])
+def test_offsets_with_distances(seed, offset, d):
+    gallery = points(60, d, seed) + offset
+    agrees(points(8, d, seed + 100) + offset, torch.cat([gallery, gallery[::2]]), 9)
+
+
+@pytest.mark.parametrize("d", [2, 100, 10000])
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_near_ties_one_rounding_apart(d, k):
+    base = points(1, d).abs() + 1
+    gallery = base.repeat(40, 1)
+    g = torch.Generator().manual_seed(5)
+    for i in range(40):
+        j = torch.randint(d, (1,), generator=g)
+        gallery[i, j] = torch.nextafter(gallery[i, j], torch.tensor(9.0))
+    agrees(base + 0.5, gallery, k)
+    agrees(base, gallery, k)
+
+
+def test_all_equidistant_takes_the_first():
+    assert nearest_neighbors(torch.zeros(1, 50), torch.eye(50), 7).indices.tolist() == [list(range(7))]
+    assert nearest_neighbors(torch.zeros(1, 50), torch.ones(30, 50), 30).indices.tolist() == [list(range(30))]
+
+
+def test_duplicates_in_a_gallery_of_images(images):
+    gallery = torch.cat([images, images])
+    found = nearest_neighbors(images, gallery, 2)
+    assert found.indices.tolist() == [[0, 3], [1, 4], [2, 5]] and not found.distances.any()
+
+
+def test_strided_and_requiring_gradients():
+    a = points(30, 20).T.requires_grad_()
+    found = nearest_neighbors(a, a, 3)
+    assert not found.distances.requires_grad
+    agrees(a.detach(), a.detach(), 3)
+
+
+@pytest.mark.parametrize("n, d, k", [(50, 8, 3), (50, 8, 8), (20, 100, 5), (20, 100, 19), (2, 5, 1), (9, 1, 1)])
+def test_pca_signs(n, d, k):
+    x = points(n, d, dtype=torch.float64) * torch.linspace(3, 1, d, dtype=torch.float64) + 5
+    ours, theirs = pca(x, k), PCA(k, svd_solver="full").fit(x.numpy())
+    torch.testing.assert_close(ours.components, torch.from_numpy(theirs.components_))
+    torch.testing.assert_close(ours.mean, torch.from_numpy(theirs.mean_))
+    torch.testing.assert_close(ours.variances, torch.from_numpy(theirs.explained_variance_))
+    torch.testing.assert_close(ours.shares, torch.from_numpy(theirs.explained_variance_ratio_))
+    torch.testing.assert_close(ours(x), torch.from_numpy(theirs.transform(x.numpy())))
+
+
+def test_constant_data_restores():
+    x = torch.full((5, 3), 0.1)
+    found = pca(x, 3)
+    assert all(t.isfinite().all() for t in (found.components, found.variances, found.shares))
+    torch.testing.assert_close(found.restore(found(x)), x)
+    assert found.shares.sum() <= 1
+
+
+def test_codes_one_pass_equals_layer_by_layer_to_the_bit(random_net, images):
+    names = ["conv1", "pool2", "relu5", "fc6", "fc8"]
+    together = codes(random_net, images, names)
+    assert list(together) == names
+    assert [tuple(c.shape) for c in together.values()] == [(3, 512), (3, 1024), (3, 3072), (3, 512), (3, 10)]
+    for name in names:
+        assert torch.equal(together[name], codes(random_net, images, name)[name])
+        assert torch.equal(together[name], pooled(activations(random_net, images, name)[name]))
+        assert not together[name].requires_grad
+
+
+def test_codes_unknown_layer_and_bad_images(random_net, images):
+    with pytest.raises(KeyError, match="no layer 'relu33'. Did you mean 'relu3'"):
+        codes(random_net, images, ["relu33"])
+    with pytest.raises(ValueError, match="expected \\[0, 1\\]"):
+        codes(random_net, images * 2, "relu3")
+    with pytest.raises(TypeError, match="expected images as a float tensor"):
+        codes(random_net, images.byte(), "relu3")
+
+
+def test_codes_names_from_a_generator(random_net, images):
+    assert list(codes(random_net, images, (n for n in ["conv1", "fc7"]), batch=2)) == ["conv1", "fc7"]
+
+
+@pytest.mark.parametrize("work", [lambda x: nearest_neighbors(x, x, 3), lambda x: pca(x, 1)])
+def test_features_too_large_to_be_squared(work):
+    with pytest.raises(ValueError, match="too large to be squared"):
+        work(points(9, 4) * 1e20)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1, 20])
+def test_half_precision_ranking(dtype, scale):
+    q, g = (points(3, 512, 1) * scale).to(dtype), (points(40, 512, 2) * scale).to(dtype)
+    assert torch.equal(nearest_neighbors(q, g, 5).indices, brute_force(q, g, 5)[1])
+
+
+def test_neighbors_compare():
+    a = nearest_neighbors(points(3, 4), points(5, 4), 2)
+    b = nearest_neighbors(points(3, 4), points(5, 4), 2)
+    assert (a == b) in (True, False)
+
+
+def test_pca_of_other_width_says_so():
+    with pytest.raises(ValueError, match="features"):
+        pca(points(9, 4), 2)(points(3, 5))

@@ -133,3 +133,136 @@ def test_nothing_is_changed(random_net, images, unchanged):
             attribute(lambda x: random_net(x)[:, 0], images)
             with pytest.raises(RuntimeError, match="no score"):
                 attribute(fails, images)
+
+
+def test_a_linear_score_by_hand():
+    """White turns black in each of four windows of 2 x 2, side by side or shared: the fall is the weight that is covered."""
+    w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    score = lambda x: (x[:, 0] * w).sum((1, 2))
+    found = occlusion(score, torch.ones(1, 3, 3, 3), window=2, stride=1, baseline=0.0)
+    assert found.tolist() == [[[12, 14, 16], [18, 20, 22], [24, 26, 28]]]      # of the falls 12, 16, 24 and 28
+    found = occlusion(score, torch.ones(1, 3, 3, 3), window=(1, 2), stride=(1, 2), baseline=0.0)
+    assert found.tolist() == [[[3, 4, 5], [9, 10, 11], [15, 16, 17]]]      # the second window begins at column 1, to end at the border
+
+
+def test_the_sign_is_that_of_a_fall():
+    x = torch.full((1, 3, 4, 4), 0.25)
+    assert (occlusion(lambda x: x.mean((1, 2, 3)), x, window=2, stride=2, baseline=1.0) < 0).all()
+    assert (occlusion(lambda x: x.mean((1, 2, 3)), x, window=2, stride=2, baseline=0.0) > 0).all()
+    assert not occlusion(lambda x: x.mean((1, 2, 3)), x, window=2, stride=2, baseline=x).any()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("window, stride", [((4, 4), (4, 4)), ((5, 3), (4, 2)), ((7, 12), (3, 1)), ((3, 4), (2, 3))])
+def test_every_window_is_whole(count, window, stride):
+    seen = []
+
+    def score(x):
+        seen.append(x.clone())
+        return x.sum((1, 2, 3))
+
+    occlusion(score, torch.ones(count, 3, 12, 12), window=window, stride=stride, baseline=0.0)
+    assert all(len(x) == count if count > 1 else len(x) <= 16 for x in seen)
+    black = (torch.cat(seen[1:]) == 0).all(1)
+    assert (black.any(2).sum(1) == window[0]).all() and (black.any(1).sum(1) == window[1]).all()
+    assert (black.sum((1, 2)) == window[0] * window[1]).all() and black.any(0).all()
+    assert len(black.flatten(1).unique(dim=0)) * count == len(black)      # no window comes twice
+
+
+def test_each_image_may_have_a_class_of_its_own(random_net, images):
+    classes = torch.tensor([3, 0, 7])
+    together = occlusion(lambda x: random_net(x)[range(3), classes], images, window=32, stride=32)
+    for n, k in enumerate(classes):
+        alone = occlusion(lambda x, k=k: random_net(x)[:, k], images[n:n + 1], window=32, stride=32)
+        torch.testing.assert_close(together[n:n + 1], alone, rtol=1e-4, atol=1e-6)
+
+
+def test_each_image_may_have_a_baseline_of_its_own():
+    x, baseline, (_, score) = torch.ones(2, 3, 12, 12), torch.stack([torch.zeros(3, 12, 12), torch.ones(3, 12, 12)]), linear()
+    found = occlusion(score, x, window=4, stride=4, baseline=baseline)
+    assert found[0].abs().min() > 0 and not found[1].any()
+
+
+@pytest.mark.parametrize("how", [{"baseline": -0.1}, {"baseline": torch.full((3, 1, 1), 2.0)}, {"baseline": torch.rand(3, 13, 12)},
+                                 {"baseline": torch.rand(2, 3, 12, 12)}, {"baseline": torch.rand(1, 1, 3, 12, 12)},
+                                 {"window": (4, 2), "stride": (2, 3)}, {"window": (13, 4)}, {"window": 0}, {"stride": -1}])
+def test_it_refuses_these_too(how):
+    with pytest.raises(ValueError, match="Got"):
+        occlusion(linear()[1], torch.rand(1, 3, 12, 12), **how)
+
+
+@pytest.mark.parametrize("attribute", [occlusion, smooth_grad])
+@pytest.mark.parametrize("x, error", [(torch.rand(3, 12, 12), ValueError), (torch.rand(1, 3, 12, 12) + 1, ValueError),
+                                      (torch.full((1, 3, 12, 12), torch.nan), ValueError), (torch.ones(1, 3, 12, 12).int(), TypeError)])
+def test_images_that_are_no_images(attribute, x, error):
+    with pytest.raises(error, match="expected"):
+        attribute(linear()[1], x)
+
+
+@pytest.mark.parametrize("attribute", [occlusion, smooth_grad])
+def test_the_type_is_kept_and_no_graph_hangs_on_the_map(attribute):
+    w, x = linear()[0].double(), torch.rand(2, 3, 12, 12).double().requires_grad_()
+    found = attribute(lambda x: (x * w).sum((1, 2, 3)), x)
+    assert found.dtype == torch.float64 and found.shape == (2, 12, 12) and not found.requires_grad and x.grad is None
+
+
+@pytest.mark.parametrize("sigma, samples, seed", [(0.1, 1, 0), (0.3, 5, 3), (2.0, 16, 1)])
+def test_for_a_linear_network_it_is_captums_for_any_noise(sigma, samples, seed):
+    w, score = linear()
+    x = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+    theirs = NoiseTunnel(Saliency(score)).attribute(x, nt_type="smoothgrad", nt_samples=samples, stdevs=sigma, abs=False)
+    torch.testing.assert_close(smooth_grad(score, x, samples=samples, sigma=sigma, seed=seed), theirs.abs().amax(1))
+    torch.testing.assert_close(theirs, w.expand_as(x))
+
+
+def test_it_is_the_mean_over_the_very_copies_that_the_score_saw():
+    seen, (w, _) = [], linear()
+
+    def score(x):
+        seen.append(x.detach().clone())
+        return (w * x ** 3).sum((1, 2, 3))
+
+    x = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(3))
+    found = smooth_grad(score, x, samples=7, sigma=0.4)
+    by_hand = torch.stack([3 * w * copy ** 2 for copy in seen]).mean(0).abs().amax(1)
+    torch.testing.assert_close(found, by_hand)
+    noise = torch.stack(seen) - x
+    assert len(seen) == 7 and noise.std().item() == pytest.approx(0.4, rel=0.05) and abs(noise.mean()) < 0.02
+    assert torch.stack(seen).min() < 0 and torch.stack(seen).max() > 1      # not clamped
+
+
+def test_gradients_of_both_signs_cancel():
+    x = torch.full((1, 3, 4, 4), 0.5)
+    found = smooth_grad(lambda x: (x - 0.5).abs().sum((1, 2, 3)), x, samples=400)      # +1 or -1, by the noise
+    assert found.max() < 0.25
+
+
+def test_smooth_grad_works_inside_no_grad(images):
+    w = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = smooth_grad(lambda x: (x * w).sum((1, 2, 3)), images, samples=2)
+    torch.testing.assert_close(found, w.amax(0).expand(3, 64, 64))
+
+
+def test_a_score_that_works_in_place_does_not_reach_the_images():
+    x = torch.rand(1, 3, 12, 12)
+    before = x.clone()
+    occlusion(lambda x: x.sub_(0.5).sum((1, 2, 3)), x)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("how", [{"samples": float("inf")}, {"sigma": float("inf")}])
+def test_smooth_grad_refuses_infinity(how, images):
+    with pytest.raises(ValueError, match="expected a whole number from 1, and sigma from 0"):
+        smooth_grad(lambda x: (x ** 2).sum((1, 2, 3)), images, **how)
+
+
+def test_in_a_batch_each_image_has_noise_of_its_own():
+    """It is drawn for the whole batch: the first copy of the first image is that of the image alone, the others are not."""
+    x = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1, -1)
+    score = lambda x: (x ** 2).sum((1, 2, 3))
+    alone, batch = (smooth_grad(score, some, samples=1, sigma=0.3, seed=4) for some in (x[:1], x))
+    torch.testing.assert_close(batch[:1], alone)
+    assert not torch.allclose(batch[1], batch[0]) and not torch.allclose(batch[2], batch[1])
+    alone, batch = (smooth_grad(linear()[1], some, samples=3, sigma=0.3) for some in (x[:1], x))
+    torch.testing.assert_close(batch, alone.expand(3, -1, -1))      # where noise does not matter, a batch is a loop

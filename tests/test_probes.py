@@ -4,7 +4,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
 from helpers.features import codes
-from helpers.probes import fit_probe, linear_probe
+from helpers.probes import Probe, fit_probe, linear_probe
 
 
 def problem(n, d, classes=3):
@@ -80,3 +80,106 @@ def test_nothing_is_changed(random_net, images, unchanged):
             fit_probe(random_net, images, torch.zeros(3).long(), "relu3")
         with pytest.raises(KeyError):
             fit_probe(random_net, images, labels, "relu9")
+
+
+def exact(n, d, classes=3, dtype=torch.float64):
+    g = torch.Generator().manual_seed(n + d)
+    labels = torch.arange(n) % classes
+    return torch.randn(n, d, generator=g).to(dtype) + labels[:, None] * torch.rand(d, generator=g), labels
+
+
+@pytest.mark.parametrize("n, d", [(60, 5), (20, 80), (30, 29), (30, 30), (30, 31)])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("ridge", [0.01, 0.1, 1.0])
+def test_weights_are_scikit_learns(n, d, classes, ridge):
+    x, labels = exact(n, d, classes)
+    W, b = linear_probe(x, labels, ridge=ridge)
+    scaler = StandardScaler().fit(x.numpy())
+    theirs = RidgeClassifier(alpha=ridge * n).fit(scaler.transform(x.numpy()), labels.numpy())
+    ours = W if classes > 2 else W[:, 1:]
+    coef = torch.from_numpy(theirs.coef_).reshape(-1, d).T
+    torch.testing.assert_close(2 * ours * torch.from_numpy(scaler.scale_)[:, None], coef)
+    decided = torch.from_numpy(theirs.decision_function(scaler.transform(x.numpy()))).reshape(n, -1)
+    got = 2 * (x @ W + b) - 1
+    torch.testing.assert_close(got if classes > 2 else got[:, 1:], decided)
+    torch.testing.assert_close((x @ W + b).sum(1), torch.ones(n, dtype=x.dtype))
+
+
+def test_random_labels_are_read_at_chance_level():
+    g = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(1000, 20, generator=g), torch.randint(4, (1000,), generator=g)
+    W, b = linear_probe(x[:500], labels[:500])
+    right = ((x[500:] @ W + b).argmax(1) == labels[500:]).float().mean()
+    assert abs(right - 0.25) < 4 * (0.25 * 0.75 / 500) ** 0.5
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_accuracy_by_hand(random_net, images, batch):
+    probe = Probe(random_net, "fc8", torch.zeros(10, 2), torch.tensor([0.0, 1.0]))       # always says 1
+    assert probe.accuracy(images, torch.tensor([1, 0, 1]), batch=batch) == pytest.approx(2 / 3)
+
+
+def test_a_fully_connected_layer_and_unknown_layer(random_net, images):
+    assert fit_probe(random_net, images, torch.tensor([0, 2, 1]), "fc7")(images).shape == (3, 3)
+    with pytest.raises(KeyError, match="Did you mean 'fc7'"):
+        fit_probe(random_net, images, torch.tensor([0, 2, 1]), "fc77")
+
+
+def test_gradient_by_finite_differences(random_net, images):
+    x, net = images[:1].double(), random_net.double()
+    try:
+        probe = fit_probe(net, images.double(), torch.tensor([0, 1, 1]), "relu3")
+        x = x.requires_grad_()
+        gradient, = torch.autograd.grad(probe(x)[:, 1].sum(), x)
+        with torch.no_grad():
+            direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=x.dtype)
+            measured = (probe(x + 1e-7 * direction) - probe(x - 1e-7 * direction))[0, 1] / 2e-7
+        torch.testing.assert_close(measured, (gradient * direction).sum(), rtol=1e-4, atol=1e-8)
+    finally:
+        net.float()
+
+
+def test_a_constant_feature_changes_nothing():
+    x, labels = exact(30, 4, dtype=torch.float32)
+    W, b = linear_probe(x, labels)
+    W2, b2 = linear_probe(torch.cat([x, torch.full((30, 1), 1234.567)], 1), labels)
+    torch.testing.assert_close(W2[:4], W, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.cat([x, torch.full((30, 1), 1234.567)], 1) @ W2 + b2, x @ W + b, rtol=1e-3, atol=1e-3)
+
+
+def test_small_features_are_standardised_too():
+    x, labels = exact(30, 4)
+    (W, b), (W2, b2) = linear_probe(x, labels), linear_probe(x * 1e-8, labels)
+    torch.testing.assert_close(x * 1e-8 @ W2 + b2, x @ W + b)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_any_whole_number_type(dtype):
+    x, labels = exact(30, 4)
+    torch.testing.assert_close(linear_probe(x, labels.to(dtype))[0], linear_probe(x, labels)[0])
+
+
+def test_bool_labels():
+    x, labels = exact(30, 4, 2)
+    try:
+        linear_probe(x, labels.bool())
+    except ValueError:
+        pass
+
+
+def test_no_images():
+    with pytest.raises(ValueError):
+        linear_probe(torch.zeros(0, 3), torch.zeros(0).long())
+
+
+def test_nan_features():
+    x, labels = exact(30, 4)
+    x[0, 0] = torch.nan
+    with pytest.raises(ValueError):
+        linear_probe(x, labels)
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([1]), torch.tensor([[1], [0], [1]])])
+def test_accuracy_checks_its_labels(random_net, images, labels):
+    with pytest.raises(ValueError):
+        Probe(random_net, "fc8", torch.zeros(10, 2), torch.tensor([0.0, 1.0])).accuracy(images, labels)

@@ -33,3 +33,84 @@ def test_the_images_stay_as_they_are(images):
     before = images.clone()
     gaussian_blur(images, 2)
     assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.0, 1.3, 2.0, 3.7])
+@pytest.mark.parametrize("shape", [(1, 3, 12, 12), (2, 3, 12, 31), (1, 3, 40, 13)])
+def test_it_is_scipys_at_truncate_3(shape, sigma):
+    """Both take the radius int(3 sigma + 0.5), which fits here."""
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(1)).double()
+    theirs = gaussian_filter(x.numpy(), (0, 0, sigma, sigma), mode="mirror", truncate=3)
+    torch.testing.assert_close(gaussian_blur(x, sigma), torch.from_numpy(theirs), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape, sigma", [((1, 3, 4, 6), 5.0), ((1, 3, 2, 2), 1.0), ((2, 3, 3, 20), 3.0), ((1, 3, 1, 7), 2.0)])
+def test_where_the_image_is_smaller_than_the_window_the_radius_is_that_of_the_image(shape, sigma):
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(1)).double()
+    radius = [min(int(3 * sigma + 0.5), n - 1) for n in shape[2:]]
+    theirs = gaussian_filter(x.numpy(), sigma, mode="mirror", radius=radius, axes=(2, 3))
+    found = gaussian_blur(x, sigma)
+    torch.testing.assert_close(found, torch.from_numpy(theirs), rtol=1e-10, atol=1e-12)
+    assert found.shape == shape and found.min() >= x.min() and found.max() <= x.max()
+
+
+def test_a_point_by_hand():
+    """Far from the border a point becomes the Gaussian itself, the product of one down and one across; no colour leaks."""
+    x = torch.zeros(1, 3, 15, 17).double()
+    x[0, 1, 7, 8] = 1
+    g = torch.exp(-torch.arange(-3, 4).double() ** 2 / 2)
+    g = g / g.sum()
+    found = gaussian_blur(x, 1)
+    torch.testing.assert_close(found[0, 1, 4:11, 5:12], g[:, None] * g)
+    assert found.sum().item() == pytest.approx(1) and not found[0, [0, 2]].any()
+
+
+def test_it_is_separable():
+    generator = torch.Generator().manual_seed(0)
+    column, row = torch.rand(1, 3, 20, 1, generator=generator).double(), torch.rand(1, 3, 1, 30, generator=generator).double()
+    torch.testing.assert_close(gaussian_blur(column * row, 2), gaussian_blur(column, 2) * gaussian_blur(row, 2))
+
+
+def test_symmetries(images):
+    blurred = gaussian_blur(images, 2)
+    torch.testing.assert_close(gaussian_blur(images.flip(3), 2), blurred.flip(3))
+    torch.testing.assert_close(gaussian_blur(images.transpose(2, 3), 2), blurred.transpose(2, 3))
+    torch.testing.assert_close(gaussian_blur(images.flip(1), 2), blurred.flip(1))
+    torch.testing.assert_close(torch.cat([gaussian_blur(x, 2) for x in images.split(1)]), blurred)
+
+
+@pytest.mark.parametrize("dtype, atol", [(torch.float64, 1e-6), (torch.float32, 0), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_the_type_is_kept(images, dtype, atol):
+    found = gaussian_blur(images.to(dtype), 2)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), gaussian_blur(images, 2), rtol=0, atol=atol)
+
+
+def test_a_sigma_much_smaller_than_a_pixel_leaves_all(images):
+    assert torch.equal(gaussian_blur(images, 0.1), images)
+
+
+def test_pixels_beyond_0_and_1_and_gradients_pass(images):
+    x = (images * 9 - 4).requires_grad_()
+    torch.testing.assert_close(gaussian_blur(x, 2), gaussian_blur(images, 2) * 9 - 4, rtol=1e-4, atol=1e-5)
+    gradient, = torch.autograd.grad(gaussian_blur(x, 2).sum(), x)
+    assert gradient.sum().item() == pytest.approx(x.numel(), rel=1e-4)
+
+
+@pytest.mark.parametrize("x, error", [(torch.rand(3, 8, 8), ValueError), (torch.rand(1, 1, 8, 8), ValueError),
+                                      (torch.ones(1, 3, 8, 8).int(), TypeError), (torch.full((1, 3, 8, 8), torch.inf), ValueError)])
+def test_images_that_are_no_images(x, error):
+    with pytest.raises(error, match="expected"):
+        gaussian_blur(x, 2)
+
+
+def test_nothing_is_changed(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        gaussian_blur(images, 3)
+        with pytest.raises(ValueError):
+            gaussian_blur(images, 0)
+
+
+def test_an_infinite_sigma_is_refused(images):
+    with pytest.raises(ValueError, match="sigma"):
+        gaussian_blur(images, float("inf"))
