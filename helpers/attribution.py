@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from helpers.activations import layers
 from helpers.errors import unknown
 from helpers.images import check_images, pair
 
@@ -62,6 +63,39 @@ def smooth_grad(score, x, *, samples=16, sigma=0.1, seed=0):
     for _ in range(int(samples)):
         total += gradient_of(score, x.detach() + sigma * torch.randn(x.shape, generator=generator).to(x))
     return (total / samples).abs().amax(1)
+
+
+def grad_cam(net, x, layer, score):
+    """Where a layer's channels speak for a score, images (b,3,h,w) -> (b,h,w): its maps, each weighed by its mean gradient.
+
+    `layer` gives maps, (b,c,i,j), and `score(net(x))` uses the network's output: `lambda y: y[:, k]`, one number per
+    image. Negative values become zero; the map is enlarged to the image bilinearly. Selvaraju 2017; Captum's LayerGradCam
+    with relu_attributions, enlarged.
+    """
+    check_images(x)
+    known = layers(net)
+    if layer not in known:
+        raise unknown("layer", layer, known)
+    found = []
+
+    def cut_here(module, inputs, output):       # what comes before the layer needs no gradient
+        if not found:
+            found.append(output.detach().clone().requires_grad_())
+            return found[0].clone()             # a copy, since an in-place layer may follow
+
+    hook = known[layer].register_forward_hook(cut_here)
+    try:
+        with torch.enable_grad():
+            y = values(lambda x: score(net(x)), x)
+    finally:
+        hook.remove()
+    if not found or found[0].ndim != 4:
+        raise ValueError(f"Layer {layer!r} has no maps; expected one whose output is (b, channels, h, w), such as the last convolution.")
+    gradient, = torch.autograd.grad(y.sum(), found[0], allow_unused=True)
+    if gradient is None:
+        raise ValueError(f"The score does not depend on layer {layer!r}.")
+    cam = (gradient.mean((2, 3), keepdim=True) * found[0].detach()).sum(1, keepdim=True).relu()
+    return F.interpolate(cam, x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
 @torch.no_grad()

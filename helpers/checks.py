@@ -3,8 +3,11 @@
 import torch
 
 from helpers.activations import activations
+from helpers.adversarial import steepest
 from helpers.attribution import input_gradient
+from helpers.evaluation import mask_iou
 from helpers.features import nearest_neighbors
+from helpers.losses import total_variation
 from helpers.nets import class_index
 
 
@@ -138,3 +141,58 @@ def mass(mine, maps, masks):
         ((maps.abs() * masks).sum((1, 2)) / maps.abs().sum((1, 2)), "an absolute value makes a harm into a help; use clamp(min=0)"),
         (masks.float().mean((1, 2)), "that is the object's share of the image, whatever the map"),
     ])
+
+
+def iou(mine, a, b):
+    """mine(a, b): intersection over union of masks, (b,h,w) of True and False twice -> (b,)."""
+    both, one, two = (a & b).sum((1, 2)), a.sum((1, 2)), b.sum((1, 2))
+    verdict(lambda: mine(a, b), mask_iou(a, b), [
+        (2 * both / (one + two), "this is the Dice coefficient: twice the intersection over the sum of both areas"),
+        (both / (one + two), "the sum of both areas counts the intersection twice; take the union, a | b"),
+        (both / two, "this is the share of the second mask that was found; divide by the union"),
+        (both / one, "this is the share of the first mask that is right; divide by the union"),
+        ((a == b).float().mean((1, 2)), "this is the share of pixels that agree; most of them are ground"),
+    ])
+
+
+def guided_relu(mine, f, R):
+    """mine(f, R): what guided backprop hands down, for the input f of a ReLU and the gradient R from above."""
+    verdict(lambda: mine(f, R), (f > 0) * (R > 0) * R, [
+        ((f > 0) * R, "that is plain backprop: it also hands down what is negative"),
+        ((R > 0) * R, "that is the deconvnet: it never looks at the input"),
+        ((f > 0) * (R > 0), "that is where something passes; multiply by R itself"),
+        ((f > 0) * R.abs(), "negative gradients are dropped, not turned round"),
+    ])
+
+
+def channel_score(mine, net, layer, channel, x):
+    """mine(x): the mean over all places of one channel of a layer, (b,3,h,w) -> (b,)."""
+    a = activations(net, x, layer)[layer][:, channel]
+    verdict(lambda: mine(x), a.mean((1, 2)), [
+        (a.amax((1, 2)), "that is the strongest place; asked for is the mean over all places"),
+        (a.sum((1, 2)), "that is the sum; the mean does not grow with the size of the image"),
+        (a.mean(), "that is one number for the whole batch; keep one for each image"),
+    ])
+
+
+def fgsm(mine, gradient, x, epsilon):
+    """mine(x, gradient, epsilon): one step of the fast gradient sign method that raises the loss, within [0, 1]."""
+    right = (x + epsilon * gradient.sign()).clamp(0, 1)
+    verdict(lambda: mine(x, gradient, epsilon), right, [
+        (x + epsilon * gradient.sign(), "some pixels left [0, 1]: clamp at the end"),
+        ((x - epsilon * gradient.sign()).clamp(0, 1), "that step lowers the loss"),
+        ((x + epsilon * gradient).clamp(0, 1), "take the sign of the gradient: every pixel uses its whole budget"),
+        ((x + epsilon * steepest(gradient, "l2")).clamp(0, 1), "that is the l2 step; in l-infinity each pixel has its own budget"),
+    ])
+
+
+def variation(mine, x):
+    """mine(x): total variation with beta = 2, the sum of squared differences to the right and below, (b,3,h,w) -> (b,)."""
+    across, down = x.diff(dim=3), x.diff(dim=2)
+    verdict(lambda: mine(x), total_variation(x), [
+        (across.abs().sum((1, 2, 3)) + down.abs().sum((1, 2, 3)), "square the differences; absolute values are beta = 1, nearly"),
+        (across.square().mean((1, 2, 3)) + down.square().mean((1, 2, 3)), "that is a mean; asked for is the sum"),
+        (across.square().sum((1, 2, 3)), "the differences to the pixel below are missing"),
+        (down.square().sum((1, 2, 3)), "the differences to the pixel on the right are missing"),
+        (total_variation(x).sum(), "that is one number for the whole batch; keep one for each image"),
+    ], tolerance=1e-4)

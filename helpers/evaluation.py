@@ -1,8 +1,13 @@
 """How good is a heat map? Each measure gives one number for each image, (b,): average them, or look for the worst."""
 
-import torch
+from copy import deepcopy
 
+import torch
+from scipy.stats import spearmanr
+
+from helpers.activations import layers
 from helpers.attribution import covered, values
+from helpers.errors import unknown
 from helpers.images import check_images
 from helpers.transforms import gaussian_blur
 
@@ -96,3 +101,48 @@ def insertion(score, x, maps, *, steps=16, sigma=5.0):
     `sigma` is the blur in pixels. Give the probability as the score. Petsiuk 2018, "RISE".
     """
     return area(replacement_curve(score, gaussian_blur(x, sigma).clamp(0, 1), x, maps, steps=steps))
+
+
+def mask_iou(a, b):
+    """Intersection over union of two masks, (b,h,w) bool twice -> (b,) from 0 to 1; 1 where both are empty."""
+    for mask in (a, b):
+        if not torch.is_tensor(mask) or mask.dtype != torch.bool or mask.ndim != 3:
+            got = f"a {mask.dtype} tensor of shape {tuple(mask.shape)}" if torch.is_tensor(mask) else f"a {type(mask).__name__}"
+            raise TypeError(f"Got {got}; expected masks (b, h, w) of bool. Try masks > 0.5, or mask[None] for one.")
+    if a.shape != b.shape:
+        raise ValueError(f"Got masks {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
+    both, either = (a & b).sum((1, 2)), (a | b).sum((1, 2))
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+
+
+def rank_correlation(a, b):
+    """Do two maps put the pixels in the same order? Spearman's rank correlation, (b,h,w) twice -> (b,) from -1 to 1.
+
+    Of equal values each gets their mean rank. Not a number where a map is the same everywhere.
+    """
+    check_maps(a), check_maps(b)
+    if a.shape != b.shape:
+        raise ValueError(f"Got maps {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
+    pairs = zip(a.flatten(1).cpu().numpy(), b.flatten(1).cpu().numpy(), strict=True)
+    return torch.tensor([spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs])
+
+
+def randomize_layers(net, names, *, seed=0):
+    """A copy of the network in which the weights of these layers are shuffled: the same numbers, in other places.
+
+    A map that explains what a network has learnt must change with it. Adebayo 2018, who draw new weights instead; shuffled
+    ones keep the size of what comes out. Biases are shuffled among themselves. Raises KeyError for an unknown layer,
+    ValueError for one without weights.
+    """
+    names, copy, generator = [names] if isinstance(names, str) else list(names), deepcopy(net), torch.Generator().manual_seed(seed)
+    known = layers(copy)
+    for name in names:
+        if name not in known:
+            raise unknown("layer", name, known)
+        parameters = list(known[name].parameters())
+        if not parameters:
+            raise ValueError(f"Layer {name!r} has no weights to shuffle. Try a convolution or a linear layer.")
+        for p in parameters:
+            order = torch.randperm(p.numel(), generator=generator).to(p.device)
+            p.data = p.detach().flatten()[order].view_as(p).clone()
+    return copy

@@ -1,6 +1,7 @@
 """What moves in a notebook: live synthesis, controls that a picture follows, a button for the reader's own picture."""
 
 import html
+import threading
 import time
 from inspect import signature
 
@@ -20,16 +21,61 @@ def live(steps, *, every=0.1, width=2 * WIDTH):
         text.value = f"step {step.index}, loss {step.loss:.3f}"
 
     step = None
-    for step in steps:
-        if time.monotonic() - last > every:
-            draw(step)
-            last = time.monotonic()
-        yield step
+    try:
+        for step in steps:
+            if time.monotonic() - last > every:
+                draw(step)
+                last = time.monotonic()
+            yield step
+    except KeyboardInterrupt:       # the kernel's stop button: whoever stops it wants to keep the picture
+        pass
     if step is not None:
         draw(step)
 
 
-def explore(draw, **controls):
+def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
+    """A button that draws, and one that stops and keeps the picture. `steps(**values)` gives the steps, as `descend` does.
+
+    Controls as for `explore`, but none may depend on another. It runs beside the notebook, so that other cells still run;
+    the line of text says the step, the loss, and how many pictures a second were drawn. An error is shown in its place.
+    """
+    import ipywidgets
+    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    start, stop = ipywidgets.Button(description="draw", icon="play"), ipywidgets.Button(description="stop", icon="stop", disabled=True)
+    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
+    text, stopped = ipywidgets.HTML("Press <i>draw</i>."), threading.Event()
+
+    def draw(step, drawn, began):
+        picture.value, picture.layout.display = png(step.image[:1].clamp(0, 1), width, quick=True), None
+        rate = drawn / max(time.monotonic() - began, 1e-9)
+        text.value = f"step {step.index}, loss {step.loss:.3f}, {rate:.0f} pictures a second"
+
+    def run():
+        began, last, drawn, step = time.monotonic(), 0.0, 0, None
+        try:
+            for step in steps(**{name: widget.value for name, widget in widgets.items()}):
+                if stopped.is_set():
+                    break
+                if time.monotonic() - last > every:
+                    last, drawn = time.monotonic(), drawn + 1
+                    draw(step, drawn, began)
+            if step is not None:
+                draw(step, max(drawn, 1), began)
+        except Exception as error:          # a thread has no other place to show it
+            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+        start.disabled, stop.disabled = False, True
+
+    def begin(_):
+        stopped.clear()
+        start.disabled, stop.disabled = True, False
+        threading.Thread(target=run, daemon=True).start()
+
+    start.on_click(begin)
+    stop.on_click(lambda _: stopped.set())
+    return ipywidgets.VBox([*widgets.values(), ipywidgets.HBox([start, stop]), picture, text])
+
+
+def explore(draw, /, **controls):
     """Controls above a picture that follows them. `draw(**values)` gives (picture, text); the text says what is shown.
 
     A control is a list of choices, (low, high) for whole numbers, (low, high, step), or a function of the values of the
@@ -88,7 +134,8 @@ def upload(draw):
     """
     import ipywidgets
     button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
-    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
+    # hidden until there is one: browsers draw an empty image as a broken one
+    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
     text = ipywidgets.HTML("No picture was chosen yet.")
 
     def take(change):
@@ -96,7 +143,7 @@ def upload(draw):
             return
         try:
             image, says = draw(load_image(bytes(change.new[0]["content"])))
-            picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
+            picture.value, picture.layout.display, text.value = png(image, 6 * WIDTH, quick=True), None, says
         except Exception as error:              # a callback has no other place to show it
             text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from helpers.images import check_images
+
 
 @dataclass(frozen=True)
 class Step:
@@ -65,6 +67,8 @@ def descend(image, loss, *, steps, optimizer=None):
         if index == 1 and all(g is None or not g.any() for g in gradients):
             raise ValueError("The gradient is zero at the start: the score does not depend on the image, or is behind ReLUs "
                              "that are all off for it. Try another start, or another unit.")
+        if not all(g is None or g.isfinite().all() for g in gradients):
+            raise ValueError(f"The gradient became infinite or not a number at step {index}. Try a smaller step; the last picture is kept.")
         for p, g in zip(parameters, gradients, strict=True):
             p.grad = g
         return value.detach()
@@ -75,3 +79,31 @@ def descend(image, loss, *, steps, optimizer=None):
         if hasattr(image, "project"):
             image.project()
         yield Step(index, float(value), image().detach().clone())
+
+
+def project_l2(x, center, epsilon):
+    """The nearest point within l2 distance `epsilon` of center, then clamped to [0, 1], (b,3,h,w) -> (b,3,h,w); each image alone.
+
+    The length is over all pixels and colours of an image, in pixels of [0, 1]. `center` must lie in [0, 1]; then clamping
+    only shortens the way back to it, so the result keeps both bounds.
+    """
+    check_ball(x, center, epsilon)
+    delta = x - center
+    length = delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    # a hair inside where it had to be shortened: else, for rounding, a second projection would move it again
+    delta = torch.where(length > epsilon, delta * (epsilon * (1 - 1e-6) / length.clamp(min=1e-12)), delta)
+    return (center + delta).clamp(0, 1)
+
+
+def project_linf(x, center, epsilon):
+    """The nearest point in which no pixel is further than `epsilon` from center's, within [0, 1], (b,3,h,w) -> (b,3,h,w)."""
+    check_ball(x, center, epsilon)
+    return torch.minimum(torch.maximum(x, center - epsilon), center + epsilon).clamp(0, 1)
+
+
+def check_ball(x, center, epsilon):
+    check_images(x, within=False), check_images(center)
+    if x.shape != center.shape:
+        raise ValueError(f"Got images {tuple(x.shape)} and a centre {tuple(center.shape)}; expected the same shape.")
+    if not 0 < epsilon < float("inf"):
+        raise ValueError(f"Got a budget of {epsilon}; expected more than 0, in pixels of [0, 1]. Try 4 / 255.")

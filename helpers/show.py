@@ -115,10 +115,11 @@ def figure(data, caption, alt, width, kind="png"):
             f'<figcaption style="font-size:90%;line-height:1.3">{caption}</figcaption></figure>')
 
 
-def compare(*pictures, captions, alt=None, credit=None, width=WIDTH):
+def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=None):
     """Pictures side by side, each with its caption below; an image is (1,3,h,w) or (3,h,w), a map is (h,w) or (1,h,w).
 
     A map is drawn by `heat`, and its caption says the range. The caption is the alt text, unless `alt` gives others.
+    Every pixel is kept as it is; `quality`, from 1 to 100, is for large sheets: it keeps about so much, in far fewer bytes.
     """
     from IPython.display import HTML
     alt = captions if alt is None else [alt] if isinstance(alt, str) else alt
@@ -130,14 +131,14 @@ def compare(*pictures, captions, alt=None, credit=None, width=WIDTH):
             caption = f"{caption} <small>(dark to bright: {' to '.join(format(v, '.2g') for v in map_range(picture))})</small>"
             picture = heat(picture)
         drawn, buffer = enlarge(picture, width), io.BytesIO()
-        drawn.save(buffer, "WEBP", lossless=True)       # every pixel as it is, in two thirds of a PNG's bytes
+        drawn.save(buffer, "WEBP", lossless=quality is None, quality=quality or 80)     # lossless takes two thirds of a PNG's bytes
         parts.append(figure(buffer.getvalue(), caption, text, drawn.width, "webp"))
     return HTML("<div>" + "".join(parts) + (f'<br><small>{credit}</small>' if credit else "") + "</div>")
 
 
-def show(picture, caption, *, alt=None, credit=None, width=2 * WIDTH):
+def show(picture, caption, *, alt=None, credit=None, width=2 * WIDTH, quality=None):
     """One picture with its caption; see `compare`."""
-    return compare(picture, captions=[caption], alt=alt, credit=credit, width=width)
+    return compare(picture, captions=[caption], alt=alt, credit=credit, width=width, quality=quality)
 
 
 def credit(photo):

@@ -1,4 +1,6 @@
-"""What is done to an image before a network sees it."""
+"""What is done to an image before a network sees it. What is random is drawn from `generator`, or else from a fresh one."""
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -24,3 +26,54 @@ def gaussian_blur(images, sigma):
         padded = F.pad(images, (0, 0, radius, radius) if dim == 2 else (radius, radius, 0, 0), mode="reflect")
         images = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
     return images
+
+
+def draw(low, high, generator):
+    """A number between low and high; the global random state is left alone."""
+    if generator is None:
+        generator = torch.Generator()
+        generator.seed()
+    return low + (high - low) * torch.rand((), generator=generator, device=generator.device).item()
+
+
+def jitter(images, pixels, *, generator=None):
+    """Shifts by up to `pixels` in each direction, (b,3,h,w) -> (b,3,h,w): what leaves on one side enters on the other.
+
+    Every pixel is kept, only its place changes. Mordvintsev 2015.
+    """
+    check_images(images, within=False)
+    if not 0 <= pixels < float("inf") or pixels != int(pixels):
+        raise ValueError(f"Got jitter by {pixels}; expected a whole number of pixels, from 0.")
+    shifts = [math.floor(draw(-pixels, pixels + 1, generator)) for _ in range(2)]
+    return images.roll(shifts, (2, 3))
+
+
+def pad(images, pixels, *, value=0.5):
+    """A border of one grey, (b,3,h,w) -> (b,3,h + 2 pixels,w + 2 pixels)."""
+    check_images(images, within=False)
+    if not 0 <= pixels < float("inf") or pixels != int(pixels):
+        raise ValueError(f"Got a border of {pixels}; expected a whole number of pixels, from 0.")
+    return F.pad(images, [int(pixels)] * 4, value=value)
+
+
+def random_scale(images, low=0.9, high=1.1, *, generator=None):
+    """Scales by a random factor, (b,3,h,w) -> (b,3,h',w'), bilinear; the size changes with it."""
+    check_images(images, within=False)
+    if not 0 < low <= high < float("inf"):
+        raise ValueError(f"Got factors from {low} to {high}; expected 0 < low <= high.")
+    factor = draw(low, high, generator)
+    size = [max(1, round(factor * n)) for n in images.shape[2:]]
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def random_rotate(images, degrees, *, generator=None):
+    """Turns by up to `degrees` either way around the centre, (b,3,h,w) -> (b,3,h,w), bilinear; corners mirror the border."""
+    check_images(images, within=False)
+    if not 0 <= degrees < float("inf"):
+        raise ValueError(f"Got a turn by {degrees} degrees; expected from 0.")
+    angle = math.radians(draw(-degrees, degrees, generator))
+    h, w = images.shape[2:]
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]]).to(images)     # in units of half the width and height
+    grid = F.affine_grid(turn.expand(len(images), -1, -1), images.shape, align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

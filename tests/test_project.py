@@ -35,8 +35,9 @@ def text(name):
 def test_environment_yml_names_the_dependencies_of_pyproject():
     environment = yaml.safe_load(text("environment.yml"))
     assert environment["channels"] == ["conda-forge", "nodefaults"]
-    conda = [Requirement(line) for line in environment["dependencies"] if line != "python=3.12"]
-    assert len(conda) == len(environment["dependencies"]) - 1
+    conda, (wheels,) = ([entry for entry in environment["dependencies"] if isinstance(entry, kind)] for kind in (str, dict))
+    assert {"python=3.12", "pip"} <= set(conda)
+    conda = [Requirement(line) for line in [*conda, *wheels["pip"]] if line not in ("python=3.12", "pip")]
     pypi = [Requirement(line) for line in PROJECT["dependencies"]]
     assert {TO_PYPI.get(r.name, r.name): str(r.specifier) for r in conda} == {r.name: str(r.specifier) for r in pypi}
 

@@ -1,0 +1,90 @@
+"""Pictures that fool a network: climb another class's score without going far. Budgets are in pixels of [0, 1]."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from helpers.attribution import gradient_of
+from helpers.images import check_images
+from helpers.optimize import check_ball, project_l2, project_linf
+
+PROJECTIONS = {"l2": project_l2, "linf": project_linf}
+
+
+def steepest(gradient, norm):
+    """The step of length 1 that raises a plane most, (b,3,h,w) -> (b,3,h,w): g / |g| in l2, sign(g) in l-infinity."""
+    if norm not in PROJECTIONS:
+        raise KeyError(f"There is no norm {norm!r}; expected 'l2' or 'linf'.")
+    if norm == "linf":
+        return gradient.sign()
+    return gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
+
+
+def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
+    """Climbs a score within `epsilon` of x, (b,3,h,w) -> (b,3,h,w): projected gradient ascent, Madry 2018.
+
+    `norm` says what a length is: "l2" over all pixels and colours, or "linf", the largest change of any. Each step has the
+    length `step`; 2.5 epsilon / steps unless given. One step of length epsilon in linf is FGSM, Goodfellow 2015.
+    """
+    check_ball(x, x, epsilon), check_steps(steps)
+    step = 2.5 * epsilon / steps if step is None else step
+    if not 0 < step < float("inf"):
+        raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
+    y = x.detach()
+    for _ in range(int(steps)):
+        y = PROJECTIONS[norm](y + step * steepest(gradient_of(score, y), norm), x.detach(), epsilon)
+    return y
+
+
+@dataclass(frozen=True, eq=False)
+class Fooled:
+    """Where each climb ended: images (b,3,h,w), whether it fooled (b,) bool, its l2 distance (b,) and its steps (b,)."""
+
+    images: torch.Tensor
+    success: torch.Tensor
+    distances: torch.Tensor
+    steps: torch.Tensor
+
+
+def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
+    """Climbs until the network is fooled, (b,3,h,w) and labels (b,) -> Fooled; each image stops as soon as it is.
+
+    Untargeted, away from its label; or towards `targets` (b,), until that is the answer. l2 steps of length `step`, in
+    pixels of [0, 1]; the pixels stay in [0, 1]. An image that is named wrong from the start has distance 0.
+    """
+    check_images(x), check_steps(steps)
+    if not 0 < step < float("inf"):
+        raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
+    labels = check_classes(net, labels, len(x), x.device)
+    targets = None if targets is None else check_classes(net, targets, len(x), x.device)
+    goal, sign = (labels, 1) if targets is None else (targets, -1)
+    y, taken, success = x.detach().clone(), torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
+    for going in torch.arange(len(x), device=x.device).split(batch):        # those of a batch that still climb
+        for n in range(int(steps) + 1):
+            with torch.enable_grad():                   # one forward pass both judges and climbs
+                now = y[going].requires_grad_()
+                scores = net(now)
+                gradient, = torch.autograd.grad(sign * F.cross_entropy(scores, goal[going], reduction="sum"), now)
+            fooled = (scores.argmax(1) == goal[going]) == (targets is not None)
+            success[going], taken[going] = fooled, n
+            gradient, going = gradient[~fooled], going[~fooled]
+            if n == int(steps) or len(going) == 0:
+                break
+            y[going] = (y[going] + step * steepest(gradient, "l2")).clamp(0, 1)
+    return Fooled(y, success, (y - x).flatten(1).norm(dim=1), taken)
+
+
+def check_steps(steps):
+    if not 1 <= steps < float("inf") or steps != int(steps):
+        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
+
+
+def check_classes(net, classes, n, device):
+    classes = torch.as_tensor(classes)
+    if classes.is_floating_point() or classes.dtype == torch.bool or classes.shape != (n,):
+        raise ValueError(f"Got {classes.dtype} of shape {tuple(classes.shape)} as classes; expected one number for each of {n} images. "
+                         "Try class_index(net, name).")
+    if len(classes) and not 0 <= classes.min() <= classes.max() < len(net.classes):
+        raise ValueError(f"Got classes from {classes.min()} to {classes.max()}; expected 0 to {len(net.classes) - 1}.")
+    return classes.to(device).long()

@@ -1,0 +1,65 @@
+"""From a saliency map to a mask, without ever having seen one. Simonyan 2014, section 3.2; GrabCut is OpenCV's."""
+
+import warnings
+
+import cv2
+import numpy as np
+import torch
+
+from helpers.images import check_images
+
+NEEDED = 10     # pixels of each kind; OpenCV fits five Gaussians to each
+
+
+def seeds(saliency_map, *, foreground=0.95, background=0.3):
+    """The pixels of which the map is sure, (1,h,w) -> (1,h,w): 1 above the quantile `foreground`, -1 below `background`, else 0."""
+    if not torch.is_tensor(saliency_map) or saliency_map.ndim != 3 or len(saliency_map) != 1:
+        got = f"a tensor of shape {tuple(saliency_map.shape)}" if torch.is_tensor(saliency_map) else f"a {type(saliency_map).__name__}"
+        raise ValueError(f"Got {got}; expected one map, (1, h, w). Try maps[:1].")
+    if not saliency_map.isfinite().all():
+        raise ValueError("Some values of the map are infinite or not a number.")
+    if not 0 < background <= foreground < 1:
+        raise ValueError(f"Got quantiles {background} and {foreground}; expected 0 < background <= foreground < 1.")
+    low, high = saliency_map.float().quantile(torch.tensor([background, foreground], device=saliency_map.device))
+    return (saliency_map > high).int() - (saliency_map < low).int()
+
+
+def largest_part(mask):
+    """The largest of a mask's connected parts, (1,h,w) bool -> (1,h,w) bool; pixels that touch at a corner are connected."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask[0].cpu().numpy().astype(np.uint8), connectivity=8)
+    if count == 1:      # background alone
+        return mask.clone()
+    return torch.from_numpy(parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())[None].to(mask.device)
+
+
+def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, iterations=5):
+    """The object that a saliency map points at, image (1,3,h,w) and map (1,h,w) -> mask (1,h,w) bool.
+
+    Pixels above the quantile `foreground` of the map are the object, those below `background` are not; GrabCut (Rother
+    2004) decides on the others by their colours and edges, in rounds of fitting and cutting. The largest part is kept.
+    Where it can't, since one kind of seed is missing or all is alike, the mask is the map above its quantile, and a
+    warning says so.
+    """
+    check_images(image)
+    sure = seeds(saliency_map, foreground=foreground, background=background)
+    if image.shape[0] != 1 or image.shape[2:] != sure.shape[1:]:
+        raise ValueError(f"Got an image {tuple(image.shape)} and a map {tuple(sure.shape)}; expected (1, 3, h, w) and (1, h, w).")
+    if not 1 <= iterations < float("inf") or iterations != int(iterations):
+        raise ValueError(f"Got {iterations} iterations; expected a whole number, at least 1.")
+    if min((sure == 1).sum(), (sure == -1).sum()) < NEEDED:
+        return fallback(saliency_map, sure, f"the map leaves fewer than {NEEDED} pixels of one kind")
+    labels = torch.where(sure == 1, cv2.GC_FGD, torch.where(sure == -1, cv2.GC_BGD, cv2.GC_PR_BGD))
+    labels = np.ascontiguousarray(labels[0].cpu().numpy(), dtype=np.uint8)
+    pixels = np.ascontiguousarray((image[0].detach().flip(0) * 255).round().byte().permute(1, 2, 0).cpu().numpy())      # blue first
+    cv2.setRNGSeed(0)       # its Gaussians start at random
+    try:
+        cv2.grabCut(pixels, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), int(iterations), cv2.GC_INIT_WITH_MASK)
+    except cv2.error:
+        return fallback(saliency_map, sure, "the colours of one kind of pixel are all alike")
+    mask = torch.from_numpy((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))[None].to(image.device)
+    return largest_part(mask)
+
+
+def fallback(saliency_map, sure, why):
+    warnings.warn(f"GrabCut could not start: {why}. The mask is the largest part of the map above its quantile.", stacklevel=3)
+    return largest_part(sure == 1)

@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from helpers.segmentation import grabcut, largest_part, seeds
+
+
+@pytest.fixture
+def disc():
+    """A red disc on blue, with a little noise, and its mask; a map that is right, but blurred."""
+    i, j = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    far = ((i - 20) ** 2 + (j - 26) ** 2).sqrt()
+    mask = (far < 10)[None]
+    image = torch.where(mask[:, None], torch.tensor([0.8, 0.2, 0.1])[:, None, None], torch.tensor([0.1, 0.2, 0.8])[:, None, None])
+    noise = 0.05 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    return (image + noise).clamp(0, 1), torch.exp(-(far / 12) ** 2)[None], mask
+
+
+def test_a_disc_is_cut_out(disc):
+    image, saliency_map, mask = disc
+    found = grabcut(image, saliency_map)
+    assert found.shape == mask.shape and found.dtype == torch.bool
+    assert (found != mask).sum() <= 3
+
+
+def test_the_same_again_and_nothing_is_changed(disc):
+    image, saliency_map, _ = disc
+    before, state = (image.clone(), saliency_map.clone()), torch.get_rng_state()
+    assert torch.equal(grabcut(image, saliency_map), grabcut(image, saliency_map))
+    assert torch.equal(image, before[0]) and torch.equal(saliency_map, before[1]) and torch.equal(state, torch.get_rng_state())
+
+
+def test_seeds_by_hand():
+    ranks = torch.arange(100.0).view(1, 10, 10)
+    found = seeds(ranks, foreground=0.95, background=0.3)
+    assert (found == 1).sum() == 5 and (found[0].flatten()[-5:] == 1).all()
+    assert (found == -1).sum() == 30 and (found[0].flatten()[:30] == -1).all()
+
+
+def test_seeds_keep_their_side(disc):
+    image, saliency_map, _ = disc
+    sure, found = seeds(saliency_map), grabcut(image, saliency_map)
+    assert not found[sure == -1].any()
+    assert found[sure == 1].all()
+
+
+def test_the_largest_part_alone_stays():
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, :2, :2] = True
+    mask[0, 4:8, 4:8] = True
+    mask[0, 3, 3] = True                # touches the second at a corner
+    kept = largest_part(mask)
+    assert kept.sum() == 17 and not kept[0, :2, :2].any() and kept[0, 3, 3]
+    assert not largest_part(torch.zeros_like(mask)).any()
+
+
+@pytest.mark.parametrize("flat, why", [(True, "fewer than 10 pixels"), (False, "fewer than 10 pixels")])
+def test_degenerate_seeds_fall_back_and_say_so(disc, flat, why):
+    image, saliency_map, _ = disc
+    poor = torch.ones_like(saliency_map) if flat else torch.zeros_like(saliency_map).index_fill(1, torch.tensor([3]), 1.0)
+    with pytest.warns(UserWarning, match=why):
+        mask = grabcut(image, poor)
+    assert mask.shape == poor.shape and mask.dtype == torch.bool
+    assert mask.sum() == (0 if flat else 48)        # the row that is bright
+
+
+def test_one_colour_everywhere_gives_a_mask_and_no_error_of_opencv(disc):
+    _, saliency_map, _ = disc
+    mask = grabcut(torch.full((1, 3, 48, 48), 0.5), saliency_map)
+    assert mask.dtype == torch.bool and mask.shape == saliency_map.shape
+
+
+@pytest.mark.parametrize("image, saliency_map, how, says", [
+    (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 9), {}, r"expected \(1, 3, h, w\) and \(1, h, w\)"),
+    (torch.rand(2, 3, 8, 8), torch.rand(1, 8, 8), {}, r"expected \(1, 3, h, w\) and \(1, h, w\)"),
+    (torch.rand(1, 3, 8, 8), torch.rand(2, 8, 8), {}, "expected one map"),
+    (torch.rand(1, 3, 8, 8), torch.rand(8, 8), {}, "expected one map"),
+    (torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), torch.nan), {}, "not a number"),
+    (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"foreground": 0.2}, "quantiles"),
+    (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"background": 0.0}, "quantiles"),
+    (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"iterations": 0}, "iterations"),
+    (torch.rand(1, 3, 8, 8) + 1, torch.rand(1, 8, 8), {}, r"expected \[0, 1\]"),
+])
+def test_what_it_refuses(image, saliency_map, how, says):
+    with pytest.raises(ValueError, match=says):
+        grabcut(image, saliency_map, **how)
