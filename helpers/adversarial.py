@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.attribution import gradient_of
+from helpers.errors import unknown
 from helpers.images import check_images
 from helpers.optimize import check_ball, project_l2, project_linf
 
@@ -14,8 +15,6 @@ PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 def steepest(gradient, norm):
     """The step of length 1 that raises a plane most, (b,3,h,w) -> (b,3,h,w): g / |g| in l2, sign(g) in l-infinity."""
-    if norm not in PROJECTIONS:
-        raise KeyError(f"There is no norm {norm!r}; expected 'l2' or 'linf'.")
     if norm == "linf":
         return gradient.sign()
     return gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
@@ -31,6 +30,8 @@ def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
     step = 2.5 * epsilon / steps if step is None else step
     if not 0 < step < float("inf"):
         raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
+    if norm not in PROJECTIONS:
+        raise unknown("norm", norm, PROJECTIONS)
     y = x.detach()
     for _ in range(int(steps)):
         y = PROJECTIONS[norm](y + step * steepest(gradient_of(score, y), norm), x.detach(), epsilon)

@@ -16,6 +16,6 @@ def total_variation(images, *, beta=2.0):
     across, down = images.diff(dim=3).square(), images.diff(dim=2).square()
     squares[..., :-1] += across
     squares[..., :-1, :] += down
-    if beta < 2:        # its gradient is infinite where neighbours are equal
-        return ((squares + 1e-8) ** (beta / 2) - 1e-8 ** (beta / 2)).sum((1, 2, 3))
+    if beta < 2:        # its gradient is infinite where neighbours are equal: there it is made zero
+        return (squares.clamp(min=1e-12) ** (beta / 2) * (squares > 0)).sum((1, 2, 3))
     return (squares ** (beta / 2)).sum((1, 2, 3))

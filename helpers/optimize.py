@@ -88,11 +88,10 @@ def project_l2(x, center, epsilon):
     only shortens the way back to it, so the result keeps both bounds.
     """
     check_ball(x, center, epsilon)
-    delta = x - center
-    length = delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-    # a hair inside where it had to be shortened: else, for rounding, a second projection would move it again
-    delta = torch.where(length > epsilon, delta * (epsilon * (1 - 1e-6) / length.clamp(min=1e-12)), delta)
-    return (center + delta).clamp(0, 1)
+    length = (x - center).flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    rounding = torch.finfo(x.dtype).eps * x[0].numel() ** 0.5       # of pixels; else a second projection would move some again
+    shortened = center + (x - center) * (epsilon / length.clamp(min=1e-12))
+    return torch.where(length > epsilon + rounding, shortened, x).clamp(0, 1)
 
 
 def project_linf(x, center, epsilon):

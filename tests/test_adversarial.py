@@ -95,14 +95,15 @@ def test_each_image_stops_by_itself_and_a_batch_is_a_loop(random_net, images):
         alone = fool(random_net, images[n:n + 1], labels[n:n + 1], step=0.3, steps=15)
         assert alone.steps[0] == together.steps[n]
         torch.testing.assert_close(alone.images[0], together.images[n], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(fool(random_net, images, labels, step=0.3, steps=15, batch=2).distances, together.distances, rtol=1e-3, atol=1e-3)
+    split = fool(random_net, images, labels, step=0.3, steps=15, batch=2)
+    torch.testing.assert_close(split.distances, together.distances, rtol=1e-3, atol=1e-3)
 
 
 def test_success_is_what_the_network_says(random_net, images):
     labels = random_net(images).argmax(1)
     found = fool(random_net, images, labels, step=0.3, steps=15)
     assert torch.equal(random_net(found.images).argmax(1) != labels, found.success) and found.success.any()
-    targets = (labels + 1) % 10
+    targets = random_net(images).argsort(dim=1, descending=True)[:, 1]
     found = fool(random_net, images, labels, targets=targets, step=0.3, steps=25)
     assert torch.equal(random_net(found.images).argmax(1) == targets, found.success) and found.success.any()
 
@@ -128,7 +129,7 @@ def test_budgets_and_steps_are_positive(random_net, images, how):
 
 
 def test_what_is_refused(random_net, images):
-    with pytest.raises(KeyError, match="expected 'l2' or 'linf'"):
+    with pytest.raises(KeyError, match="There is no norm 'l1'.*l2"):
         perturb(lambda x: random_net(x)[:, 0], images, epsilon=1.0, norm="l1")
     for labels in (torch.tensor([0, 1]), torch.tensor([0.0, 1, 2]), torch.tensor([0, 1, 10]), torch.tensor([-1, 0, 1])):
         with pytest.raises(ValueError, match="expected"):

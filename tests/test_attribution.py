@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.attribution import input_gradient, relu_backward, saliency
+from helpers.attribution import grad_cam, input_gradient, relu_backward, saliency
 
 RELUS = {
     "module": nn.ReLU(), "module in place": nn.ReLU(inplace=True), "F.relu": F.relu, "F.relu_": F.relu_,
@@ -143,3 +143,58 @@ def test_nothing_changes(random_net, images, score, unchanged):
             saliency(score, images)
     with unchanged(random_net, images), pytest.raises(ZeroDivisionError):
         saliency(lambda x: 1 / 0, images)
+
+
+@pytest.mark.parametrize("layer", ["conv3", "relu4", "relu5"])
+def test_grad_cam_is_captums(random_net, images, layer):
+    module = dict(random_net.named_modules())[layer]
+    x = images.clone().requires_grad_()
+    theirs = captum.attr.LayerGradCam(random_net, module).attribute(x, target=3, relu_attributions=True)
+    theirs = F.interpolate(theirs, (64, 64), mode="bilinear")[:, 0].detach()
+    found = grad_cam(random_net, images, layer, lambda y: y[:, 3])
+    assert found.shape == (3, 64, 64) and not found.requires_grad
+    torch.testing.assert_close(found, theirs, rtol=1e-3, atol=float(theirs.abs().max()) * 1e-4)
+
+
+def test_grad_cam_by_hand():
+    """Two channels, one of which raises the score by 2 a place and one lowers it: the first alone is seen."""
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.maps = torch.nn.Conv2d(3, 2, 1, bias=False)
+            self.maps.weight.data = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])[..., None, None]
+
+        def forward(self, x):
+            return (self.maps(x) * torch.tensor([2.0, -1.0])[:, None, None]).sum((2, 3)).sum(1, keepdim=True)
+
+    x = torch.zeros(1, 3, 4, 4)
+    x[0, 0, 1, 1], x[0, 1, 2, 2] = 0.5, 0.5
+    expected = torch.zeros(1, 4, 4)
+    expected[0, 1, 1] = 1.0
+    torch.testing.assert_close(grad_cam(Two(), x, "maps", lambda y: y[:, 0]), expected)
+
+
+def test_grad_cam_passes_an_in_place_layer(images):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(inplace=True), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    net(images)
+    assert grad_cam(net, images, "0", lambda y: y[:, 0]).isfinite().all()
+
+
+@pytest.mark.parametrize("layer, score, error, says", [
+    ("relu55", lambda y: y[:, 0], KeyError, "Did you mean 'relu5'"), ("fc7", lambda y: y[:, 0], ValueError, "has no maps"),
+    ("relu5", lambda y: y, ValueError, "one number per image"), ("relu5", lambda y: y.detach()[:, 0] + torch.ones(3, requires_grad=True),
+                                                                 ValueError, "does not depend on layer 'relu5'"),
+])
+def test_grad_cam_refuses(random_net, images, unchanged, layer, score, error, says):
+    with unchanged(random_net, images), pytest.raises(error, match=says):
+        grad_cam(random_net, images, layer, score)
+
+
+def test_grad_cam_changes_nothing(random_net, images, unchanged):
+    def fails(y):
+        raise RuntimeError("no score")
+
+    with unchanged(random_net, images):
+        grad_cam(random_net, images, "relu5", lambda y: y[:, 0])
+        with pytest.raises(RuntimeError, match="no score"):
+            grad_cam(random_net, images, "relu5", fails)

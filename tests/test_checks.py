@@ -165,3 +165,67 @@ def test_mass(mine, says, capsys):
     generator = torch.Generator().manual_seed(0)
     check.mass(mine, torch.randn(3, 8, 8, generator=generator) + 0.3, torch.rand(3, 8, 8, generator=generator) > 0.6)
     assert says in capsys.readouterr().out
+
+
+IOU = [
+    (lambda a, b: (a & b).sum((1, 2)) / (a | b).sum((1, 2)), "✓ right"),
+    (lambda a, b: 2 * (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2))), "Dice"),
+    (lambda a, b: (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2))), "counts the intersection twice"),
+    (lambda a, b: (a & b).sum((1, 2)) / b.sum((1, 2)), "the second mask that was found"),
+    (lambda a, b: (a == b).float().mean((1, 2)), "pixels that agree"),
+    (lambda a, b: (a & b).sum() / (a | b).sum(), "shape"),
+    (lambda a, b: ..., "○ not tried yet"),
+]
+GUIDED = [
+    (lambda f, R: (f > 0) * (R > 0) * R, "✓ right"), (lambda f, R: (f > 0) * R, "plain backprop"),
+    (lambda f, R: R.clamp(min=0), "deconvnet"),
+    (lambda f, R: (f > 0) * R.abs(), "not turned round"), (lambda f, R: ..., "○ not tried yet"),
+]
+FGSM = [
+    (lambda x, g, e: (x + e * g.sign()).clamp(0, 1), "✓ right"), (lambda x, g, e: x + e * g.sign(), "left [0, 1]"),
+    (lambda x, g, e: (x - e * g.sign()).clamp(0, 1), "lowers the loss"),
+    (lambda x, g, e: (x + e * g).clamp(0, 1), "the sign of the gradient"),
+    (lambda x, g, e: ..., "○ not tried yet"),
+]
+VARIATION = [
+    (lambda x: x.diff(dim=3).square().sum((1, 2, 3)) + x.diff(dim=2).square().sum((1, 2, 3)), "✓ right"),
+    (lambda x: x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3)), "beta = 1"),
+    (lambda x: x.diff(dim=3).square().sum((1, 2, 3)), "pixel below"), (lambda x: x.diff(dim=2).square().sum((1, 2, 3)), "on the right"),
+    (lambda x: x.diff(dim=3).square().sum() + x.diff(dim=2).square().sum(), "shape"), (lambda x: ..., "○ not tried yet"),
+]
+
+
+@pytest.mark.parametrize("mine, says", IOU)
+def test_iou(mine, says, capsys):
+    g = torch.Generator().manual_seed(0)
+    check.iou(mine, torch.rand(4, 9, 9, generator=g) > 0.6, torch.rand(4, 9, 9, generator=g) > 0.4)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", GUIDED)
+def test_guided_relu(mine, says, capsys):
+    check.guided_relu(mine, torch.tensor([[1.0, -1, 5], [2, -5, -7]]), torch.tensor([[-2.0, 3, 1], [6, -3, 1]]))
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", FGSM)
+def test_fgsm(mine, says, capsys):
+    g = torch.Generator().manual_seed(0)
+    check.fgsm(mine, torch.randn(2, 3, 8, 8, generator=g), torch.rand(2, 3, 8, 8, generator=g), 0.1)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", VARIATION)
+def test_variation(mine, says, images, capsys):
+    check.variation(mine, images)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pool, says", [
+    (lambda a: a.mean((1, 2)), "✓ right"), (lambda a: a.amax((1, 2)), "the strongest place"), (lambda a: a.sum((1, 2)), "does not grow"),
+    (lambda a: a.mean(), "shape"), (lambda a: ..., "○ not tried yet"),
+])
+def test_channel_score(pool, says, random_net, images, capsys):
+    a = activations(random_net, images, "conv3")["conv3"][:, 5]
+    check.channel_score(lambda x: pool(a), random_net, "conv3", 5, images)
+    assert says in capsys.readouterr().out

@@ -1,8 +1,20 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
-from helpers.evaluation import area, deletion, insertion, mass_inside, pointing_game, replacement_curve
+from helpers.activations import activations
+from helpers.evaluation import (
+    area,
+    deletion,
+    insertion,
+    mask_iou,
+    mass_inside,
+    pointing_game,
+    randomize_layers,
+    rank_correlation,
+    replacement_curve,
+)
 from helpers.transforms import gaussian_blur
 
 MASK = torch.tensor([[[True, False], [True, False]]])
@@ -308,3 +320,56 @@ def test_infinitely_many_steps(images):
 def test_masks_that_are_no_tensor(masks):
     with pytest.raises((TypeError, ValueError), match="list|array"):
         pointing_game(torch.ones(1, 2, 2), masks)
+
+
+def test_iou_by_hand():
+    a = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]]).bool()
+    b = torch.tensor([[[1, 0], [1, 0]], [[0, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]]).bool()
+    assert mask_iou(a, b).tolist() == pytest.approx([1 / 3, 0, 1, 1])
+    torch.testing.assert_close(mask_iou(a, b), mask_iou(b, a))
+
+
+@pytest.mark.parametrize("a, b, error", [
+    (torch.ones(1, 2, 2), torch.ones(1, 2, 2).bool(), TypeError), (torch.ones(2, 2).bool(), torch.ones(2, 2).bool(), TypeError),
+    (torch.ones(1, 2, 2).bool(), torch.ones(1, 2, 3).bool(), ValueError), ([[True]], torch.ones(1, 1, 1).bool(), TypeError),
+])
+def test_masks_that_cannot_be_compared(a, b, error):
+    with pytest.raises(error, match="expected"):
+        mask_iou(a, b)
+
+
+def test_rank_correlation_by_hand_and_scipys():
+    a = torch.tensor([[[1.0, 2], [3, 4]]])
+    assert rank_correlation(a, a.exp()).tolist() == pytest.approx([1])
+    assert rank_correlation(a, -a).tolist() == pytest.approx([-1])
+    assert rank_correlation(a, torch.tensor([[[1.0, 3], [2, 4]]])).tolist() == pytest.approx([0.8])
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randint(0, 5, (4, 6, 6), generator=generator).float() for _ in range(2))     # many ties
+    expected = [spearmanr(p.flatten().numpy(), q.flatten().numpy()).statistic for p, q in zip(x, y, strict=True)]
+    assert rank_correlation(x, y).tolist() == pytest.approx(expected, abs=1e-6)
+    assert rank_correlation(torch.ones(1, 2, 2), a).isnan().all()
+    with pytest.raises(ValueError, match="expected the same shape"):
+        rank_correlation(x, y[:1])
+
+
+def test_shuffled_layers_keep_their_numbers_and_the_others_their_places(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        copy = randomize_layers(random_net, ["fc8", "conv5"], seed=1)
+    before, after = random_net.state_dict(), copy.state_dict()
+    for name in before:
+        if name.startswith(("fc8", "conv5")):
+            assert torch.equal(before[name].flatten().sort().values, after[name].flatten().sort().values)
+            assert not torch.equal(before[name], after[name])
+        else:
+            assert torch.equal(before[name], after[name])
+    assert torch.equal(activations(copy, images, "relu4")["relu4"], activations(random_net, images, "relu4")["relu4"])
+    assert not torch.allclose(copy(images), random_net(images))
+    assert torch.equal(randomize_layers(random_net, "fc8")(images), randomize_layers(random_net, ["fc8"])(images))
+    assert not any(p.requires_grad for p in copy.parameters()) and not copy.training
+
+
+def test_layers_that_cannot_be_shuffled(random_net):
+    with pytest.raises(KeyError, match="Did you mean 'conv5'"):
+        randomize_layers(random_net, "conv55")
+    with pytest.raises(ValueError, match="no weights"):
+        randomize_layers(random_net, ["relu5"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from helpers.optimize import NormalizedGradient, descend
-from helpers.param import PixelImage
+from helpers.param import FourierImage, PixelImage
 
 TARGET = torch.full((1, 3, 8, 8), 0.7)
 OPTIMIZERS = {
@@ -102,3 +102,70 @@ def test_bad_starts():
         NormalizedGradient([torch.zeros(1)], lr=0)
     with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
         PixelImage(TARGET * 2)
+
+
+def test_a_gradient_that_is_no_number_stops_too_and_keeps_the_last_good_picture():
+    """The square root of zero has a finite value and no finite slope."""
+    image, seen = PixelImage(torch.full((1, 3, 4, 4), 0.5)), []
+    loss = lambda x: x.sum() if len(seen) < 2 else ((x - x.detach()) ** 2).sum().sqrt()
+    with pytest.raises(ValueError, match="gradient became infinite or not a number at step 3"):
+        for step in descend(image, loss, steps=5):
+            seen.append(step.image)
+    assert torch.equal(image(), seen[-1]) and image().isfinite().all()
+
+
+def test_a_zero_spectrum_is_grey():
+    image = FourierImage.noise(12, 9, sigma=0.0)
+    assert image().shape == (1, 3, 12, 9)
+    torch.testing.assert_close(image(), torch.full((1, 3, 12, 9), 0.5))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 3, 7, 9), (1, 3, 9, 12), (1, 3, 1, 5), (1, 3, 64, 64)])
+def test_waves_give_the_start_back(shape):
+    start = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 0.9 + 0.05
+    torch.testing.assert_close(FourierImage(start)(), start, rtol=1e-4, atol=1e-4)
+
+
+def test_one_wave_by_hand():
+    """The first frequency along the width, in brightness alone, is one cosine, the same in all colours and rows."""
+    image = FourierImage.noise(8, 8, sigma=0.0)
+    image.spectrum.data[0, 0, 0, 1, 0] = 0.1
+    z = image().logit()
+    assert z[0, 0, 0].argmax() == 0 and z[0, 0, 0].argmin() == 4
+    wave = torch.cos(2 * torch.pi * torch.arange(8) / 8)
+    torch.testing.assert_close(z / z.max(), wave.expand_as(z), rtol=1e-4, atol=1e-4)
+
+
+def test_slow_waves_are_larger_and_pixels_stay_within():
+    image = FourierImage.noise(64, 64, batch=3, sigma=5.0, generator=torch.Generator().manual_seed(0))
+    x = image().detach()
+    assert x.shape == (3, 3, 64, 64) and 0 <= x.min() and x.max() <= 1
+    z = FourierImage.noise(64, 64, sigma=0.01, generator=torch.Generator().manual_seed(0))().detach().logit()
+    power = torch.fft.rfft2(z).abs().square().mean((0, 1))
+    assert power[0, 1:4].mean() > 20 * power[0, 20:30].mean()
+
+
+def test_noise_of_waves_follows_its_generator():
+    state = torch.get_rng_state()
+    a, b = (FourierImage.noise(6, 7, generator=torch.Generator().manual_seed(3))() for _ in range(2))
+    assert torch.equal(a, b)
+    g = torch.Generator().manual_seed(0)
+    assert not torch.equal(FourierImage.noise(6, 7, generator=g)(), FourierImage.noise(6, 7, generator=g)())
+    PixelImage.noise(3, 3, batch=2, generator=g)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n != "SGD"])
+def test_waves_descend(name):
+    image = FourierImage.noise(8, 8, generator=torch.Generator().manual_seed(0))
+    optimizer = {"Adam": lambda p: torch.optim.Adam(p, lr=0.2)}.get(name, OPTIMIZERS[name])
+    losses = [step.loss for step in descend(image, distance, steps=20, optimizer=optimizer)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert 0 <= image().min() and image().max() <= 1
+
+
+def test_the_start_of_waves_is_an_image():
+    with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
+        FourierImage(TARGET * 2)
+    with pytest.raises(ValueError, match="at least 1"):
+        FourierImage.noise(0, 5)

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from helpers import show as shown
-from helpers.interact import explore, live, upload
+from helpers.interact import explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import chart, compare, credit, cut, heat, overlay, picture_map, png, show, tile
@@ -175,3 +176,66 @@ def test_an_upload_that_is_no_picture_says_so():
     box = upload(lambda image: (image, ""))
     box.children[0].value = chosen(b"hello")
     assert "ValueError" in box.children[2].value
+
+
+def test_live_keeps_the_picture_when_it_is_interrupted(monkeypatch):
+    def steps():
+        yield from descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=3)
+        raise KeyboardInterrupt
+
+    boxes = []
+    monkeypatch.setattr("IPython.display.display", boxes.append)
+    seen = list(live(steps(), every=1000))
+    assert len(seen) == 3 and "step 3" in boxes[0].children[1].value
+    assert boxes[0].children[0].value == png(seen[-1].image, 2 * shown.WIDTH, quick=True)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def climb(steps, name="a"):
+    return descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=steps)
+
+
+def test_play_draws_to_the_end():
+    box = play(climb, steps=(5, 9), name=["a", "b"])
+    *_, buttons, picture, text = box.children
+    start, stop = buttons.children
+    assert picture.layout.display == "none" and stop.disabled
+    start.click()
+    wait_for(lambda: stop.disabled and not start.disabled)
+    assert "step 5" in text.value and "pictures a second" in text.value and picture.value[1:4] == b"PNG" and picture.layout.display is None
+
+
+def test_stop_keeps_the_picture():
+    def endless(steps):
+        image = PixelImage(torch.full((1, 3, 8, 8), 0.5))
+        while True:
+            yield from descend(image, lambda x: (x - 0.1).square().sum(), steps=100)
+
+    box = play(endless, steps=(1, 2))
+    *_, buttons, picture, text = box.children
+    start, stop = buttons.children
+    start.click()
+    wait_for(lambda: picture.value)
+    stop.click()
+    wait_for(lambda: stop.disabled)
+    kept, said = picture.value, text.value
+    time.sleep(0.1)
+    assert picture.value == kept and text.value == said and "step" in said and not start.disabled
+
+
+def test_an_error_while_it_plays_is_shown():
+    box = play(lambda steps: climb(-1), steps=(1, 2))
+    *_, buttons, _, text = box.children
+    buttons.children[0].click()
+    wait_for(lambda: "ValueError" in text.value and buttons.children[1].disabled)
+
+
+def test_quality_saves_bytes():
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert len(show(noise, "noise", width=64, quality=60).data) < len(show(noise, "noise", width=64).data) / 2

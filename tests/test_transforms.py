@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate
 
-from helpers.transforms import gaussian_blur
+from helpers.transforms import gaussian_blur, jitter, pad, random_rotate, random_scale
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5, 5.0])
@@ -114,3 +115,78 @@ def test_nothing_is_changed(random_net, images, unchanged):
 def test_an_infinite_sigma_is_refused(images):
     with pytest.raises(ValueError, match="sigma"):
         gaussian_blur(images, float("inf"))
+
+
+def seeded(n=0):
+    return torch.Generator().manual_seed(n)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_jitter_permutes(images, seed):
+    moved = jitter(images, 5, generator=seeded(seed))
+    assert moved.shape == images.shape
+    assert torch.equal(moved.flatten(2).sort(2).values, images.flatten(2).sort(2).values)
+    shifts = [(i, j) for i in range(-5, 6) for j in range(-5, 6) if torch.equal(images.roll((i, j), (2, 3)), moved)]
+    assert len(shifts) == 1      # all images and colours by the same, within bounds
+
+
+def test_jitter_reaches_every_shift_alike():
+    x, g = torch.arange(25.0).view(1, 1, 5, 5).expand(1, 3, 5, 5), seeded()
+    seen = torch.bincount(torch.tensor([int(jitter(x, 1, generator=g)[0, 0, 2, 2]) for _ in range(900)]), minlength=25)
+    near = torch.zeros(5, 5, dtype=torch.bool)
+    near[1:4, 1:4] = True
+    assert (seen.view(5, 5)[near] > 60).all() and (seen.view(5, 5)[~near] == 0).all()      # of 100 expected
+
+
+@pytest.mark.parametrize("change", [lambda x, g: jitter(x, 9, generator=g), lambda x, g: random_scale(x, 0.5, 2, generator=g),
+                                    lambda x, g: random_rotate(x, 90, generator=g)])
+def test_what_is_random_follows_its_generator_and_leaves_the_global_state(images, change):
+    before, state = images.clone(), torch.get_rng_state()
+    assert torch.equal(change(images, seeded(3)), change(images, seeded(3)))
+    found = [change(images, None) for _ in range(8)]
+    assert any(f.shape != found[0].shape or not torch.equal(f, found[0]) for f in found)
+    assert torch.equal(state, torch.get_rng_state()) and torch.equal(before, images)
+
+
+def test_pad_by_hand():
+    found = pad(torch.ones(1, 3, 2, 3), 2, value=0.25)
+    assert found.shape == (1, 3, 6, 7) and (found[..., 2:4, 2:5] == 1).all()
+    assert found.sum().item() == pytest.approx(3 * (6 + 36 * 0.25))
+
+
+def test_scale_changes_the_size_by_its_factor(images):
+    assert random_scale(images, 0.5, 0.5).shape == (3, 3, 32, 32) and random_scale(images, 1.5, 1.5).shape == (3, 3, 96, 96)
+    torch.testing.assert_close(random_scale(images, 1.0, 1.0), images)
+    sizes = {random_scale(images, 0.9, 1.1, generator=seeded(n)).shape[2] for n in range(30)}
+    assert min(sizes) >= 58 and max(sizes) <= 70 and len(sizes) > 5
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (12, 20)])
+def test_a_turn_is_scipys(shape):
+    """Far from the border, and for images that are not square too."""
+    x = gaussian_blur(torch.rand(1, 3, *shape, generator=seeded()), 2)
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    for n in range(4):
+        angle = -20 + 40 * torch.rand((), generator=seeded(n)).item()
+        found = random_rotate(x, 20, generator=seeded(n))[0]
+        theirs = torch.from_numpy(np.stack([rotate(c.numpy(), angle, reshape=False, order=1) for c in x[0]]))
+        torch.testing.assert_close(found[inner], theirs[inner], rtol=0, atol=1e-3)
+
+
+def test_no_turn_is_no_change(images):
+    torch.testing.assert_close(random_rotate(images, 0), images, rtol=1e-3, atol=1e-4)
+
+
+def test_gradients_pass(images):
+    x = images.clone().requires_grad_()
+    for change in (lambda x: jitter(x, 3), lambda x: pad(x, 2), lambda x: random_scale(x), lambda x: random_rotate(x, 9)):
+        gradient, = torch.autograd.grad(change(x).sum(), x)
+        assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("change", [lambda x: jitter(x, -1), lambda x: jitter(x, 1.5), lambda x: jitter(x, float("inf")),
+                                    lambda x: pad(x, -1), lambda x: random_scale(x, 0, 1), lambda x: random_scale(x, 2, 1),
+                                    lambda x: random_rotate(x, -1), lambda x: random_rotate(x, float("nan")), lambda x: jitter(x[0], 1)])
+def test_what_is_out_of_range(images, change):
+    with pytest.raises(ValueError, match="expected"):
+        change(images)

@@ -8,7 +8,7 @@ from helpers.activations import activations
 from helpers.attribution import occlusion, saliency
 from helpers.features import codes, nearest_neighbors
 from helpers.nets import load_net
-from helpers.optimize import descend
+from helpers.optimize import NormalizedGradient, descend
 from helpers.param import PixelImage
 from helpers.patches import top_patches
 from helpers.scenes import render_scenes, scenes
@@ -51,6 +51,27 @@ def main():
         compare(f"top_patches at {layer}, 256 pictures, to the forward passes",
                 lambda layer=layer: [activations(net, part, layer) for part in world[:256].split(32)],
                 lambda layer=layer: top_patches(net, world[:256], layer))
+    # Target: 0.7. The network stops at the layer asked for, and its parameters are frozen.
+    alive, inner = load_net().requires_grad_(), lambda x: -activations(net, x, "relu3")["relu3"][:, 0].mean()
+    climb = lambda loss: list(descend(PixelImage(start), loss, steps=5))
+    compare("5 steps of ascent on relu3, to those on the whole network with live parameters",
+            lambda: whole_and_live(alive, start), lambda: climb(inner))
+
+
+def whole_and_live(net, start):
+    """What is often done: the whole network runs, a hook keeps a layer, and backward() reaches the parameters too."""
+    found, x = [], start.clone().requires_grad_()
+    hook = net.relu3.register_forward_hook(lambda module, inputs, output: found.append(output))
+    optimizer = NormalizedGradient([x])
+    with torch.enable_grad():
+        for _ in range(5):
+            optimizer.zero_grad()
+            found.clear()
+            net(x)
+            (-found[0][:, 0].mean()).backward()
+            optimizer.step()
+            x.data.clamp_(0, 1)
+    hook.remove()
 
 
 def compare(name, bare, ours, repeats=5):
