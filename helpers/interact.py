@@ -78,8 +78,8 @@ def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
 def explore(draw, /, **controls):
     """Controls above a picture that follows them. `draw(**values)` gives (picture, text); the text says what is shown.
 
-    A control is a list of choices, (low, high) for whole numbers, (low, high, step), or a function of the values of the
-    controls before it that gives one of these. An error in `draw` is shown in place of the text.
+    A control is a list of choices, (low, high) or (low, high, step), of whole numbers where all are whole, or a function of
+    the values of the controls before it that gives one of these. An error in `draw` is shown in place of the text.
     """
     import ipywidgets
     # its own size, not stretched over the page
@@ -116,7 +116,7 @@ def make_control(name, spec):
     if isinstance(spec, list):
         return ipywidgets.Dropdown(options=spec, value=spec[0] if not isinstance(spec[0], tuple) else spec[0][1], description=name)
     low, high, *step = spec
-    slider = ipywidgets.IntSlider if not step and isinstance(low, int) else ipywidgets.FloatSlider
+    slider = ipywidgets.IntSlider if all(isinstance(v, int) for v in spec) else ipywidgets.FloatSlider
     return slider(min=low, max=high, step=step[0] if step else 1, value=low, description=name)
 
 

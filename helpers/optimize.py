@@ -49,7 +49,7 @@ def descend(image, loss, *, steps, optimizer=None):
     To maximise a score, give its negative. The network's parameters get no gradient.
     Raises ValueError if the loss is not one number, not finite (with the step's number), or has no gradient.
     """
-    if steps < 1 or steps != int(steps):
+    if not 1 <= steps < float("inf") or steps != int(steps):
         raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
     parameters = [p for p in image.parameters() if p.requires_grad]
     optimizer = optimizer(parameters) if optimizer else NormalizedGradient(parameters)
@@ -73,7 +73,7 @@ def descend(image, loss, *, steps, optimizer=None):
             p.grad = g
         return value.detach()
 
-    for index in range(1, steps + 1):
+    for index in range(1, int(steps) + 1):
         with torch.enable_grad():
             value = optimizer.step(closure)
         if hasattr(image, "project"):

@@ -89,7 +89,11 @@ def test_nan_stops_with_the_steps_number_and_keeps_the_last_good_picture():
     assert torch.equal(image(), seen[-1]) and image().isfinite().all()
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1.5])
+def test_whole_steps_may_be_written_as_a_float():
+    assert len(list(descend(PixelImage(TARGET), lambda x: x.sum(), steps=2.0))) == 2
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, float("inf"), float("nan")])
 def test_steps_must_be_positive_and_whole(steps):
     with pytest.raises(ValueError, match="expected a whole number"):
         list(descend(PixelImage(TARGET), distance, steps=steps))

@@ -239,3 +239,10 @@ def test_an_error_while_it_plays_is_shown():
 def test_quality_saves_bytes():
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert len(show(noise, "noise", width=64, quality=60).data) < len(show(noise, "noise", width=64).data) / 2
+
+
+@pytest.mark.parametrize("spec, kind", [((0, 9), int), ((20, 400, 20), int), ((0.0, 1.0, 0.1), float), ((0, 1, 0.25), float)])
+def test_a_slider_of_whole_numbers_gives_whole_numbers(spec, kind):
+    seen = []
+    explore(lambda n: (seen.append(n), (torch.zeros(1, 3, 4, 4), ""))[1], n=spec)
+    assert type(seen[0]) is kind
