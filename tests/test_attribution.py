@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.attribution import grad_cam, input_gradient, relu_backward, saliency
+from helpers.nets import load_net
 
 RELUS = {
     "module": nn.ReLU(), "module in place": nn.ReLU(inplace=True), "F.relu": F.relu, "F.relu_": F.relu_,
@@ -113,6 +114,34 @@ def test_plain_is_autograd_to_the_bit(random_net, images, score):
     with relu_backward("plain"):
         inside = input_gradient(score, images)
     assert torch.equal(inside, input_gradient(score, images))
+
+
+@pytest.mark.parametrize("name", ["coursenet", "coursenet-robust"])
+def test_plain_is_autograd_to_the_bit_on_every_shipped_network(name, images):
+    net = load_net(name)
+    x = images.clone().requires_grad_()
+    expected, = torch.autograd.grad(net(x)[:, 7].sum(), x)
+    with relu_backward("plain"):
+        assert torch.equal(input_gradient(lambda x: net(x)[:, 7], images), expected)
+
+
+def test_guided_backprop_through_one_convolution_by_hand():
+    """One 2 x 2 filter slides over 3 x 3 pixels; of its four answers one is off, and one is spoken against from above."""
+    filter, x = torch.tensor([[1.0, -1.0], [2.0, 0.0]]), torch.tensor([[0.2, 0.4, 0.9], [0.6, 0.1, 0.3], [0.0, 0.5, 0.7]])
+    weight = torch.zeros(1, 3, 2, 2)
+    weight[0, 0] = filter
+    above = torch.tensor([[3.0, 5.0], [-2.0, 7.0]])
+    image = torch.zeros(1, 3, 3, 3)
+    image[0, 0] = x
+    score = lambda x: (F.relu(F.conv2d(x, weight)) * above).sum((1, 2, 3))
+    # Its answers are 1.0, -0.3, 0.5 and 0.8; from above come 3, 5, -2 and 7: the first and the last pass.
+    expected = torch.zeros(3, 3)
+    expected[:2, :2] += 3 * filter
+    expected[1:, 1:] += 7 * filter
+    with relu_backward("guided"):
+        torch.testing.assert_close(input_gradient(score, image)[0, 0], expected)
+    expected[1:, :2] += -2 * filter             # the plain gradient has this one too
+    torch.testing.assert_close(input_gradient(score, image)[0, 0], expected)
 
 
 def test_a_reused_functional_relu():

@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from helpers.activations import activations
+from helpers.losses import total_variation
 from helpers.optimize import NormalizedGradient, descend
 from helpers.param import FourierImage, PixelImage
+from helpers.transforms import jitter
 
 TARGET = torch.full((1, 3, 8, 8), 0.7)
 OPTIMIZERS = {
@@ -173,3 +176,33 @@ def test_the_start_of_waves_is_an_image():
         FourierImage(TARGET * 2)
     with pytest.raises(ValueError, match="at least 1"):
         FourierImage.noise(0, 5)
+
+
+def invert(net, x0):
+    code = activations(net, x0, "relu3")["relu3"]
+    return lambda x: (activations(net, x, "relu3")["relu3"] - code).square().sum() / code.square().sum() + 1e-4 * total_variation(x).sum()
+
+
+LOSSES = {
+    "score": lambda net, x0: lambda x: -net(x)[:, 2].sum(),
+    "channel": lambda net, x0: lambda x: -activations(net, jitter(x, 0), "relu2")["relu2"][:, 4].mean(),
+    "inversion": invert,
+    "variation": lambda net, x0: lambda x: total_variation(x).sum(),
+    "edges": lambda net, x0: lambda x: total_variation(x, beta=1.0).sum(),
+}
+CAREFUL = {"normalised": lambda p: NormalizedGradient(p, lr=0.05), "SGD": None,
+           "Adam": lambda p: torch.optim.Adam(p, lr=1e-3), "LBFGS": lambda p: torch.optim.LBFGS(p, lr=1e-3, max_iter=2)}
+RATES = {"score": 0.1, "channel": 0.1, "inversion": 0.01, "variation": 1e-5, "edges": 1e-6}      # plain SGD needs one for each
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("parametrisation", ["pixels", "waves"])
+@pytest.mark.parametrize("optimizer", CAREFUL)
+def test_every_loss_falls_in_every_parametrisation_by_every_optimizer(random_net, images, loss, parametrisation, optimizer):
+    g = torch.Generator().manual_seed(0)
+    image = PixelImage.noise(64, 64, generator=g) if parametrisation == "pixels" else FourierImage.noise(64, 64, sigma=0.5, generator=g)
+    f = LOSSES[loss](random_net, images[:1])
+    start = f(image()).item()
+    plain = lambda p: torch.optim.SGD(p, lr=RATES[loss])
+    *_, last = descend(image, f, steps=3, optimizer=CAREFUL[optimizer] or plain)
+    assert f(last.image).item() < start
