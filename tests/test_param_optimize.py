@@ -190,8 +190,10 @@ LOSSES = {
     "variation": lambda net, x0: lambda x: total_variation(x).sum(),
     "edges": lambda net, x0: lambda x: total_variation(x, beta=1.0).sum(),
 }
-CAREFUL = {"normalised": lambda p: NormalizedGradient(p, lr=0.05), "SGD": None,
-           "Adam": lambda p: torch.optim.Adam(p, lr=1e-3), "LBFGS": lambda p: torch.optim.LBFGS(p, lr=1e-3, max_iter=2)}
+CAREFUL = {
+    "normalised": lambda p: NormalizedGradient(p, lr=0.05), "SGD": None, "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
+    "LBFGS": lambda p: torch.optim.LBFGS(p, max_iter=3, line_search_fn="strong_wolfe"),
+}
 RATES = {"score": 0.1, "channel": 0.1, "inversion": 0.01, "variation": 1e-5, "edges": 1e-6}      # plain SGD needs one for each
 
 
