@@ -19,7 +19,9 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
     `penalty(x) -> (b,)`, what is taken off the scores;
     `between(x, gradient, index)`, the pixels after a step, from those before, the step's gradient of the loss, its number.
     """
-    image = PixelImage.noise(64, 64, batch=len(classes), generator=torch.Generator().manual_seed(seed)) if image is None else image
+    if image is None:
+        where = next(net.parameters(), torch.empty(0)).device       # noise is drawn on the CPU, so that it is the same everywhere
+        image = PixelImage.noise(64, 64, batch=len(classes), generator=torch.Generator().manual_seed(seed), device=where)
     classes = check_classes(net, classes, len(image()), image().device)
     if between is not None and not isinstance(image, PixelImage):
         raise ValueError(f"`between` changes pixels, and a {type(image).__name__} has none of its own. Try PixelImage, or `see`.")
