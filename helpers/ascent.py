@@ -1,6 +1,7 @@
 """Pictures that a network itself asks for: gradient ascent on scores, with what keeps it from mere noise."""
 
 from collections import deque
+from dataclasses import replace
 
 import torch
 
@@ -34,6 +35,7 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
         if between is not None:
             with torch.no_grad():
                 image.pixels.copy_(between(image.pixels.detach(), image.pixels.grad, step.index))
+            step = replace(step, image=image().detach().clone())
         yield step
 
 

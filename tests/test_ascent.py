@@ -62,6 +62,7 @@ def test_between_sees_the_pixels_their_gradient_and_the_number():
     assert all(torch.equal(g, -torch.ones(1, 3, 4, 4)) for _, g, _ in seen)         # of the loss, which is minus the score
     torch.testing.assert_close(seen[1][0], torch.full((1, 3, 4, 4), 0.25 + 2 / 48 ** 0.5))
     assert last.index == 3
+    assert torch.equal(last.image, torch.full((1, 3, 4, 4), 0.25))      # the picture is the one that was regularised
 
 
 def test_batches_do_not_change_a_picture(random_net):
