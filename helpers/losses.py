@@ -1,5 +1,7 @@
 """Losses on images, to be added to others; each gives one number for each image, (b,)."""
 
+import torch
+
 from helpers.images import check_images
 
 
@@ -19,3 +21,45 @@ def total_variation(images, *, beta=2.0):
     if beta < 2:        # its gradient is infinite where neighbours are equal: there it is made zero
         return (squares.clamp(min=1e-12) ** (beta / 2) * (squares > 0)).sum((1, 2, 3))
     return (squares ** (beta / 2)).sum((1, 2, 3))
+
+
+def gram_matrix(features):
+    """Which channels are on together, (b,c,h,w) -> (b,c,c), in float32: the mean of f f^T over the places, f the c values at one.
+
+    Dividing by the number of places alone, a picture's matrix does not depend on its size. Gatys 2015 does not divide,
+    but divides the loss.
+    """
+    if features.ndim != 4 or 0 in features.shape:
+        raise ValueError(f"Got features of shape {tuple(features.shape)}; expected (b, channels, height, width), as a convolution "
+                         "gives them. Try an earlier layer, or a larger picture.")
+    f = features.float().flatten(2)        # sums over many places: float32, also where the network runs in less
+    return f @ f.transpose(1, 2) / f.shape[2]
+
+
+def relative(difference, target):
+    """Squared length of each difference over that of its target, (b,...) and (1 or b,...) -> (b,)."""
+    return difference.flatten(1).square().sum(1) / target.flatten(1).square().sum(1).clamp(min=1e-12)
+
+
+def content_loss(features, target):
+    """How far features are from those of the content, (b,c,h,w) -> (b,): 0 if equal, 1 if they are all zero.
+
+    Relative to the target's squared length, so that one weight serves all layers and sizes; Gatys 2016 halves the sum instead.
+    """
+    if features.shape[1:] != target.shape[1:]:
+        raise ValueError(f"Got features {tuple(features.shape)} and a target {tuple(target.shape)}; expected pictures of one size.")
+    return relative(features.float() - target.float(), target.float())
+
+
+def style_loss(features, grams):
+    """How far Gram matrices are from those of the style, dicts layer -> (b,c,h,w) and layer -> (1 or b,c,c) -> (b,).
+
+    The mean over the layers of `grams` of each one's squared distance, relative to the target's squared length: 0 for the style
+    itself, whatever its size. Gatys 2015 weighs layers by their size instead. To mix styles, average their matrices.
+    """
+    if not grams:
+        raise ValueError('Got no Gram matrix; expected one for each layer. Try {"relu1": gram_matrix(features)}.')
+    missing = [layer for layer in grams if layer not in features]
+    if missing:
+        raise ValueError(f"Got Gram matrices of {list(grams)}, and no features of {missing}; expected both for each layer.")
+    return torch.stack([relative(gram_matrix(features[layer]) - target, target) for layer, target in grams.items()]).mean(0)

@@ -16,19 +16,25 @@ def fingerprint(tensors, facts):
     return digest.hexdigest()
 
 
-def save_weights(net, path, **facts):
-    """Writes a CourseNet as float16 safetensors; the facts, its classes and a hash go into the metadata as JSON."""
-    tensors = {name: t.half().contiguous() for name, t in net.state_dict().items() if not name.startswith("normalize")}
-    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist()}
+def write_weights(tensors, path, **facts):
+    """Writes a state dict as float16 safetensors; the facts about it and a hash go into the metadata as JSON."""
+    tensors = {name: t.half().contiguous() for name, t in tensors.items()}
     facts = json.loads(json.dumps(facts))       # as they will be read: tuples become lists
     metadata = {key: json.dumps(value) for key, value in (facts | {"sha256": fingerprint(tensors, facts)}).items()}
     save_file(tensors, path, metadata=metadata)
 
 
+def save_weights(net, path, **facts):
+    """Writes a CourseNet, its classes and its normalisation among the facts; see `write_weights`."""
+    tensors = {name: t for name, t in net.state_dict().items() if not name.startswith("normalize")}
+    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist()}
+    write_weights(tensors, path, **facts)
+
+
 def read_weights(path):
-    """A file of save_weights -> (tensors, facts). Raises ValueError if it is missing or damaged."""
+    """A file of write_weights -> (tensors, facts). Raises ValueError if it is missing or damaged."""
     if not Path(path).exists():
-        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or train it again: python -m helpers.recipes.coursenet.")
+        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or its recipe, as data/README.md says.")
     try:
         with safe_open(path, "pt") as file:
             facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.losses import total_variation
+from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
 
 
 def test_a_checkerboard_by_hand():
@@ -47,3 +47,87 @@ def test_symmetries():
 def test_what_it_refuses(x, beta, error):
     with pytest.raises(error, match="expected"):
         total_variation(x, beta=beta)
+
+
+# ---- Gram matrices and what is built on them ----
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_gram_by_three_nested_loops():
+    f = noise(2, 4, 3, 5)
+    expected = torch.zeros(2, 4, 4)
+    for n in range(2):
+        for i in range(4):
+            for j in range(4):
+                expected[n, i, j] = sum(f[n, i, y, x] * f[n, j, y, x] for y in range(3) for x in range(5)) / 15
+    torch.testing.assert_close(gram_matrix(f), expected)
+
+
+def test_gram_forgets_the_place_and_keeps_the_company():
+    f = noise(1, 6, 8, 8).relu()
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(gram_matrix(f.flatten(2)[..., order].view_as(f)), gram_matrix(f))
+    alone = torch.stack([c[torch.randperm(64, generator=torch.Generator().manual_seed(k))] for k, c in enumerate(f.flatten(2)[0])])
+    apart = gram_matrix(alone.view_as(f))       # each channel shuffled by itself: only the diagonal stays
+    torch.testing.assert_close(apart.diagonal(dim1=1, dim2=2), gram_matrix(f).diagonal(dim1=1, dim2=2))
+    assert (apart - gram_matrix(f)).abs().max() > 0.01
+
+
+def test_gram_is_symmetric_positive_and_independent_of_size():
+    f = noise(1, 5, 6, 7)
+    g = gram_matrix(f)
+    torch.testing.assert_close(g, g.transpose(1, 2))
+    assert torch.linalg.eigvalsh(g).min() > -1e-6
+    torch.testing.assert_close(gram_matrix(f.repeat(1, 1, 2, 3)), g)
+    assert gram_matrix(f.bfloat16()).dtype == torch.float32
+
+
+def test_gradient_of_the_gram_distance_is_that_of_the_derivation():
+    """d/dF of ||F F^T / n - A||^2 is 4/n (F F^T / n - A) F."""
+    f, target = noise(1, 4, 3, 5).requires_grad_(), gram_matrix(noise(1, 4, 3, 5, seed=1))
+    found, = torch.autograd.grad((gram_matrix(f) - target).square().sum(), f)
+    flat = f.detach().flatten(2)
+    torch.testing.assert_close(found.flatten(2), 4 / 15 * (flat @ flat.transpose(1, 2) / 15 - target) @ flat)
+
+
+def test_content_and_style_of_the_picture_itself_are_zero():
+    f = {"relu1": noise(2, 4, 6, 6), "relu2": noise(2, 8, 3, 3)}
+    grams = {layer: gram_matrix(a) for layer, a in f.items()}
+    assert content_loss(f["relu1"], f["relu1"]).tolist() == [0, 0] and style_loss(f, grams).tolist() == [0, 0]
+    nothing = {layer: torch.zeros_like(a) for layer, a in f.items()}
+    torch.testing.assert_close(content_loss(nothing["relu1"], f["relu1"]), torch.ones(2))
+    torch.testing.assert_close(style_loss(nothing, grams), torch.ones(2))
+
+
+def test_style_and_content_by_hand():
+    f = {"a": torch.tensor([[[[1.0, 3.0]]]]), "b": torch.tensor([[[[2.0]]]])}       # Gram matrices 5 and 4
+    grams = {"a": torch.tensor([[[10.0]]]), "b": torch.tensor([[[1.0]]])}
+    assert style_loss(f, grams).item() == pytest.approx((0.25 + 9) / 2)
+    assert content_loss(f["a"], torch.tensor([[[[1.0, 1.0]]]])).item() == pytest.approx(4 / 2)
+
+
+def test_style_loss_is_per_image_and_takes_one_or_many_targets():
+    f, others = {"a": noise(3, 4, 5, 5)}, {"a": gram_matrix(noise(3, 4, 5, 5, seed=1))}
+    one = torch.cat([style_loss({"a": f["a"][k:k + 1]}, {"a": others["a"][k:k + 1]}) for k in range(3)])
+    torch.testing.assert_close(style_loss(f, others), one)
+    torch.testing.assert_close(style_loss(f, {"a": others["a"][:1]})[1], style_loss(f, {"a": others["a"][:1].expand(3, -1, -1)})[1])
+
+
+def test_a_black_style_is_no_division_by_zero():
+    f = {"a": noise(1, 4, 5, 5).requires_grad_()}
+    loss = style_loss(f, {"a": torch.zeros(1, 4, 4)})
+    assert loss.isfinite().all() and torch.autograd.grad(loss.sum(), f["a"])[0].isfinite().all()
+
+
+def test_what_the_losses_on_features_refuse():
+    f = noise(1, 4, 5, 5)
+    with pytest.raises(ValueError, match=r"expected \(b, channels, height, width\).*larger picture"):
+        gram_matrix(noise(1, 4))
+    with pytest.raises(ValueError, match="one size"):
+        content_loss(f, noise(1, 4, 5, 6))
+    with pytest.raises(ValueError, match="no features of"):
+        style_loss({"a": f}, {"b": gram_matrix(f)})
+    with pytest.raises(ValueError, match="no Gram matrix"):
+        style_loss({"a": f}, {})

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers.nets import CourseNet
+from helpers.precision import fast
 from helpers.recipes.tiny_imagenet import download, read_train, read_val
 from helpers.scenes import SHAPES, render_scenes
 from helpers.weights import save_weights
@@ -86,15 +87,6 @@ def augment(images, generator):
 
 # ---- training ----
 
-def fast(device, exact=False):
-    """bf16 autocast where the hardware computes in bf16 (it is slower than float32 where it does not), unless `exact`."""
-    if device.type == "cuda":
-        has = torch.cuda.is_bf16_supported()
-    else:
-        has = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
-    return torch.autocast(device.type, torch.bfloat16, enabled=has and not exact)
-
-
 def project(delta, epsilon):
     """The nearest point of the l2 ball: (b,3,h,w) -> the same, each image's norm at most epsilon."""
     norm = delta.flatten(1).norm(dim=1)[:, None, None, None]
@@ -107,7 +99,7 @@ def attack(net, x, y, *, epsilon, steps, step_size, generator=None, exact=False)
     delta = project(start, 1) * epsilon * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device)
     for _ in range(steps):
         z = (x + delta).clamp(0, 1).requires_grad_()
-        with fast(x.device, exact):
+        with fast(x.device, exact=exact):
             loss = F.cross_entropy(net(z.contiguous(memory_format=torch.channels_last)), y, reduction="sum")
         gradient, = torch.autograd.grad(loss, z)
         gradient = gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
@@ -126,7 +118,7 @@ def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200, exact=Fal
         x, y = x.to(device).float() / 255, y.to(device)
         if epsilon:
             x = attack(net, x, y, epsilon=epsilon, steps=steps, step_size=2.5 * epsilon / steps, generator=generator, exact=exact)
-        with torch.no_grad(), fast(device, exact):
+        with torch.no_grad(), fast(device, exact=exact):
             right += (net(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum().item()
     return right / len(images)
 

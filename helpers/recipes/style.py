@@ -1,0 +1,132 @@
+"""How the style network's weights were made:  python -m helpers.recipes.style --photos DIR
+
+Trains one TransformNet for several styles on a folder of photographs, each picture of a batch in a style drawn at random
+(Johnson 2016 with the conditional instance norm of Dumoulin 2017). After an interruption --resume goes on.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from helpers.activations import activations
+from helpers.art import STYLES, draw
+from helpers.images import crop, load_image, photos, resize
+from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
+from helpers.nets import load_net
+from helpers.precision import fast
+from helpers.transform_net import FILE, TransformNet
+from helpers.weights import write_weights
+
+LAYERS, CONTENT = ("relu1", "relu2", "relu3", "relu4", "relu5"), "relu3"
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def arguments(argv=None):
+    p = argparse.ArgumentParser(prog="python -m helpers.recipes.style", description=__doc__.split("\n\n")[1],
+                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p.add_argument("--photos", type=Path, required=True, help="a folder of photographs, any number and size")
+    p.add_argument("--styles", nargs="+", default=[*STYLES, "dahlia"], help="drawn ones, or photographs by name")
+    p.add_argument("--work", type=Path, default=Path("build/style"), help="where checkpoints go")
+    p.add_argument("--out", type=Path, default=FILE, help="where the weights go")
+    p.add_argument("--steps", type=int, default=6000)
+    p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--size", type=int, default=128, help="side of the crops, in pixels")
+    p.add_argument("--style-weight", type=float, default=3.0, help="against a content weight of 1; both losses are relative")
+    p.add_argument("--tv-weight", type=float, default=0.3, help="of the total variation a pixel")
+    p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--every", type=int, default=100, help="steps between two checkpoints")
+    p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    return p.parse_args(argv)
+
+
+def style_image(name, size=256):
+    """A style by name: drawn, or the middle of a photograph, (1,3,size,size)."""
+    if name in STYLES:
+        return draw(name, size)
+    photo = photos()[name].load()
+    return resize(photo[..., 130:310, 200:380] if name == "dahlia" else crop(photo, size), size)
+
+
+def read_photos(folder, size=256):
+    """Photographs of a folder, cropped to squares -> (n,3,size,size) uint8."""
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in ENDINGS)
+    if not files:
+        raise SystemExit(f"{folder} holds no photograph; --photos expects a folder of files that end in {', '.join(sorted(ENDINGS))}.")
+    return torch.cat([(load_image(path, size=size) * 255).round().byte() for path in files])
+
+
+def batch(images, args, generator):
+    """Random photographs, mirrored or not, scaled to the crop's size or larger, and cropped: (b,3,size,size)."""
+    def draw_int(low, high):
+        return int(torch.randint(low, high + 1, (), generator=generator))
+    crops = []
+    for _ in range(args.batch):
+        x, side = images[draw_int(0, len(images) - 1)].float()[None] / 255, draw_int(args.size, 2 * args.size)
+        x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+        top, left = draw_int(0, side - args.size), draw_int(0, side - args.size)
+        x = x[..., top:top + args.size, left:left + args.size]
+        crops.append(x.flip(3) if draw_int(0, 1) else x)
+    return torch.cat(crops).clamp(0, 1)
+
+
+def train(args):
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images, feature_net = read_photos(args.photos), load_net("coursenet-robust").to(device, memory_format=torch.channels_last)
+    targets = [activations(feature_net, style_image(name).to(device), LAYERS) for name in args.styles]
+    grams = {layer: torch.cat([gram_matrix(t[layer]) for t in targets]) for layer in LAYERS}        # (styles, c, c)
+    torch.manual_seed(args.seed)
+    net = TransformNet(args.styles).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(net.parameters(), args.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps, pct_start=0.05)
+    args.work.mkdir(parents=True, exist_ok=True)
+    checkpoint, first, log = args.work / "style.pt", 0, []
+    if args.resume and checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device)
+        for part, state in zip((net, optimizer, schedule), saved["states"], strict=True):
+            part.load_state_dict(state)
+        first, log = saved["step"], saved["log"]
+        print(f"resumed after step {first}")
+
+    total, start = torch.zeros(2), time.time()
+    for step in range(first + 1, args.steps + 1):
+        generator = torch.Generator().manual_seed(1_000_000 * args.seed + step)     # the same pictures when resumed
+        x = batch(images, args, generator).to(device, memory_format=torch.channels_last)
+        style = torch.randint(len(args.styles), (args.batch,), generator=generator).to(device)
+        with fast(device):
+            y = net(x, F.one_hot(style, len(args.styles)))
+            found, wanted = activations(feature_net, y, LAYERS), activations(feature_net, x, [CONTENT])
+        losses = torch.stack([content_loss(found[CONTENT], wanted[CONTENT]).mean(),
+                              style_loss(found, {layer: g[style] for layer, g in grams.items()}).mean()])
+        loss = losses[0] + args.style_weight * losses[1] + args.tv_weight * total_variation(y.float()).mean() / args.size ** 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(), schedule.step()
+        total += losses.detach().cpu()
+        if step % args.every == 0 or step == args.steps:
+            content, style = (total / (step - (log[-1]["step"] if log else 0))).tolist()
+            log.append({"step": step, "content": round(content, 4), "style": round(style, 4)})
+            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "step": step, "log": log}
+            torch.save(state, checkpoint.with_suffix(".tmp"))
+            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            pace, total = (time.time() - start) / (step - first), torch.zeros(2)
+            print(f"step {step}/{args.steps}  content {content:.3f}  style {style:.3f}  "
+                  f"about {pace * (args.steps - step) / 60:.0f} min left", flush=True)
+    net.log = log
+    return net.cpu().eval()
+
+
+def main(argv=None):
+    args = arguments(argv)
+    net = train(args)
+    kept = {key: value for key, value in vars(args).items() if key not in ("photos", "work", "out", "resume", "styles", "every")}
+    write_weights(net.state_dict(), args.out, styles=net.styles, shape=net.shape, recipe=kept, log=net.log)
+    print(f"saved as {args.out}")
+
+
+if __name__ == "__main__":
+    main()

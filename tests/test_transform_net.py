@@ -1,0 +1,128 @@
+"""The style network: sizes, norms against PyTorch's own, mixtures, folding; tiny random networks."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.transform_net import BatchNorm, ConditionalInstanceNorm, TransformNet, fold, load_transform_net
+from helpers.weights import write_weights
+
+
+def rand(*shape, seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tiny(styles=1, seed=0, **how):
+    torch.manual_seed(seed)
+    net = TransformNet(styles, width=4, blocks=2, **how)
+    for p in net.parameters():      # scales and shifts too, so that styles differ
+        nn.init.normal_(p, 0.0, 0.3)
+    return net
+
+
+@pytest.fixture(autouse=True)
+def leave_the_random_state_alone():
+    with torch.random.fork_rng():
+        yield
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 16), (18, 31), (19, 64), (33, 34)])
+@pytest.mark.parametrize("norm", ["instance", "batch", None])
+def test_keeps_the_size_and_the_range(size, norm):
+    y = tiny(norm=norm).eval()(rand(2, 3, *size))
+    assert y.shape == (2, 3, *size) and y.min() >= 0 and y.max() <= 1 and y.std() > 0
+
+
+def test_padding_to_four_changes_nothing_but_the_border():
+    net, x = tiny(norm=None).eval(), rand(1, 3, 96, 96)
+    whole, cropped = net(x), net(x[..., :94, :95])
+    torch.testing.assert_close(whole[..., :48, :48], cropped[..., :48, :48])
+    assert not torch.allclose(whole[..., :94, :95], cropped)
+
+
+def test_conditional_instance_norm_of_one_style_is_instance_norm():
+    ours, theirs, x = ConditionalInstanceNorm(5), nn.InstanceNorm2d(5, affine=True), 3 + 2 * rand(2, 5, 7, 9)
+    for norm in (ours, theirs):
+        norm_scale, norm_shift = (norm.scale[0], norm.shift[0]) if norm is ours else (norm.weight, norm.bias)
+        norm_scale.data.copy_(rand(5, seed=1)), norm_shift.data.copy_(rand(5, seed=2))
+    torch.testing.assert_close(ours(x, torch.ones(2, 1)), theirs(x))
+
+
+def test_each_image_of_a_batch_has_its_own_style():
+    norm, x = ConditionalInstanceNorm(4, styles=3), rand(3, 4, 6, 6)
+    norm.scale.data, norm.shift.data = rand(3, 4, seed=1), rand(3, 4, seed=2)
+    together = norm(x, torch.eye(3))
+    for k in range(3):
+        torch.testing.assert_close(together[k:k + 1], norm(x[k:k + 1], torch.eye(3)[k:k + 1]))
+    flat = F.instance_norm(x[:1])
+    torch.testing.assert_close(norm(x[:1], torch.tensor([[0.5, 0.5, 0.0]])),
+                               flat * norm.scale[:2].mean(0).view(1, 4, 1, 1) + norm.shift[:2].mean(0).view(1, 4, 1, 1))
+
+
+def test_instance_norm_forgets_contrast_and_batch_norm_does_not():
+    """Ulyanov's reason: the contrast of the content should not matter to a style."""
+    x, mix = rand(1, 4, 8, 8), torch.ones(1, 1)
+    instance, batch = ConditionalInstanceNorm(4), BatchNorm(4).eval()
+    torch.testing.assert_close(instance(0.3 * x + 0.5, mix), instance(x, mix), atol=1e-3, rtol=1e-3)
+    assert (batch(0.3 * x + 0.5) - batch(x)).abs().max() > 0.1
+
+
+def test_a_style_by_name_number_and_weights():
+    net, x = tiny(["a", "b", "c"]).eval(), rand(2, 3, 16, 16)
+    b = net(x, "b")
+    assert torch.equal(net(x, 1), b) and torch.equal(net(x, torch.tensor([0.0, 1.0, 0.0])), b)
+    torch.testing.assert_close(net(x, torch.eye(3)[:2])[1], b[1])
+    assert (net(x, "a") - b).abs().mean() > 1e-3
+    between = net(x, [0.5, 0.5, 0.0])
+    assert not torch.allclose(between, b) and not torch.allclose(between, net(x, "a"))
+
+
+def test_batch_norm_folded_or_not():
+    net = tiny(norm="batch").double()
+    for k in range(3):      # running means that are no longer 0 and 1
+        net(rand(4, 3, 16, 16, seed=k).double())
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data.uniform_(0.5, 2), module.bias.data.uniform_(-1, 1)
+    x = rand(2, 3, 20, 20, seed=9).double()
+    folded = fold(net)
+    torch.testing.assert_close(folded.double()(x), net.eval()(x))
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    with pytest.raises(ValueError, match="only batch norm"):
+        fold(tiny())
+
+
+def test_learns_and_all_parameters_have_a_part_in_it():
+    net = tiny(2)
+    net(rand(2, 3, 16, 16), torch.eye(2)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for name, p in net.named_parameters() if "conv.bias" not in name)
+
+
+@pytest.mark.parametrize("call, error, says", [
+    (lambda: TransformNet(1, norm="instnace"), KeyError, "instance"),
+    (lambda: TransformNet(2, norm="batch"), ValueError, "tells styles apart"),
+    (lambda: tiny(["glass", "points"])(rand(1, 3, 16, 16), "glas"), KeyError, "glass"),
+    (lambda: tiny(2)(rand(1, 3, 16, 16), 2), ValueError, "expected 0 to 1"),
+    (lambda: tiny(2)(rand(1, 3, 16, 16), [0.5, 0.2]), ValueError, "sum to 1"),
+    (lambda: tiny(2)(rand(1, 3, 16, 16), [1.0]), ValueError, "sum to 1"),
+    (lambda: tiny()(rand(3, 16, 16)), ValueError, r"x\[None\]"),
+    (lambda: tiny()(2 * rand(1, 3, 16, 16)), ValueError, "expected"),
+    (lambda: tiny()(rand(1, 3, 7, 40)), ValueError, "too small"),
+])
+def test_what_it_refuses(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_saved_and_loaded_again(tmp_path):
+    net, x = tiny(["a", "b"]).eval(), rand(1, 3, 16, 16)
+    write_weights(net.state_dict(), tmp_path / "net.safetensors", styles=net.styles, shape=net.shape)
+    again = load_transform_net(tmp_path / "net.safetensors")
+    assert again.styles == ["a", "b"] and not any(p.requires_grad for p in again.parameters()) and not again.training
+    torch.testing.assert_close(again(x, "b"), net(x, "b"), atol=5e-3, rtol=0)       # float16 on disk
+    write_weights(net.state_dict(), tmp_path / "other.safetensors", styles=["a"], shape=net.shape)
+    with pytest.raises(ValueError, match="another network"):
+        load_transform_net(tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="There is no"):
+        load_transform_net(tmp_path / "nowhere.safetensors")
