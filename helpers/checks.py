@@ -1,13 +1,14 @@
 """One check for each exercise. Each knows the right answer and the usual wrong ones, and says which it met."""
 
 import torch
+import torch.nn.functional as F
 
 from helpers.activations import activations
 from helpers.adversarial import steepest
 from helpers.attribution import input_gradient
 from helpers.evaluation import mask_iou
 from helpers.features import nearest_neighbors
-from helpers.losses import total_variation
+from helpers.losses import gram_matrix, total_variation
 from helpers.nets import class_index
 
 
@@ -195,4 +196,74 @@ def variation(mine, x):
         (across.square().sum((1, 2, 3)), "the differences to the pixel below are missing"),
         (down.square().sum((1, 2, 3)), "the differences to the pixel on the right are missing"),
         (total_variation(x).sum(), "that is one number for the whole batch; keep one for each image"),
+    ], tolerance=1e-4)
+
+
+def dream_gradient(mine, a):
+    """mine(a): the gradient of half the squared norm of channel 7 by the activations, (1,c,h,w) -> (1,c,h,w)."""
+    right = torch.zeros_like(a)
+    right[:, 7] = a[:, 7]
+    ones, previous = torch.zeros_like(a), torch.zeros_like(a)
+    ones[:, 7], previous[:, 6] = 1, a[:, 6]
+    verdict(lambda: mine(a), right, [
+        (a, "that lets all channels dream; only channel 7 should"),
+        (ones, "that is the gradient of the channel's sum; the half squared norm hands down the activation itself"),
+        (2 * right, "that is the gradient of the squared norm; half of it was asked for"),
+        (previous, "that is channel 6; they count from 0"),
+    ])
+
+
+def gram(mine, f):
+    """mine(f): Gram matrices, the mean over the places, (b,c,h,w) -> (b,c,c)."""
+    g, places = gram_matrix(f), f[0, 0].numel()
+    flat, mixed = f.flatten(2), f.permute(0, 2, 3, 1).reshape(len(f), f.shape[1], -1)
+    verdict(lambda: mine(f), g, [
+        (g * places, "that is the sum over the places; the mean does not grow with the picture"),
+        (g / f.shape[1], "that is divided by the channels too; only the places are averaged"),
+        (flat.transpose(1, 2) @ flat / places, "that compares places, not channels: the transpose goes on the right"),
+        (mixed @ mixed.transpose(1, 2) / places, "the reshape mixed channels and places; flatten the last two dimensions"),
+        (gram_matrix(f - f.mean((2, 3), keepdim=True)), "that is the covariance; a Gram matrix keeps the means"),
+    ], tolerance=1e-4)
+
+
+def keep_colours(mine, content, painted):
+    """mine(content, painted): the content's colours with the brightness of `painted`, not clamped, (1,3,h,w) -> (1,3,h,w)."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=content.device).view(3, 1, 1)
+    change = painted - content
+    right = content + (weights * change).sum(1, keepdim=True)
+    verdict(lambda: mine(content, painted), right, [
+        (right.clamp(0, 1), "right, and clamped; asked for is the result before that"),
+        (content + change.mean(1, keepdim=True), "that takes the three colours alike; to the eye green counts most: 0.299, 0.587, 0.114"),
+        (painted + (weights * -change).sum(1, keepdim=True), "that has the colours of the painting and the brightness of the content"),
+        ((weights * painted).sum(1, keepdim=True).expand_as(content), "that is the painting in grey; add the content's colours"),
+    ])
+
+
+def instance_norm(mine, x):
+    """mine(x): instance norm without scale and shift, (b,c,h,w) -> (b,c,h,w)."""
+    mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, correction=0)
+    verdict(lambda: mine(x), F.instance_norm(x), [
+        ((x - mean) / (variance + 1e-5).sqrt(), "that is batch norm: the mean was taken over the images too"),
+        (F.layer_norm(x, x.shape[1:]), "that is layer norm: the mean was taken over the channels too"),
+        (x - x.mean((2, 3), keepdim=True), "the variance is still what it was: divide by its root"),
+        ((x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True, correction=0) + 1e-5), "divide by the root of the variance"),
+        ((x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True) + 1e-5).sqrt(),
+         "nearly: that variance divides by one less than the number of places; correction=0"),
+    ], tolerance=1e-4)
+
+
+def window_distance(mine):
+    """mine(window, windows, weight): weighted squared differences over the known pixels, (3,k,k), (n,3,k,k), (k,k) -> (n,)."""
+    g = torch.Generator().manual_seed(0)
+    t, s, weight = torch.rand(3, 5, 5, generator=g), torch.rand(7, 3, 5, 5, generator=g), torch.rand(5, 5, generator=g)
+    weight[2:] = 0
+    squares = (s - t) ** 2
+    right = (squares * weight).sum((1, 2, 3)) / weight.sum()
+    verdict(lambda: mine(t, s, weight), right, [
+        (right * weight.sum(), "divide by the sum of the weights, or windows with few known pixels seem the best"),
+        (right / 3, "the sum over the colours is not divided by 3: only by the weights"),
+        (squares.sum((1, 2, 3)) / weight.sum(), "the weights are missing: unknown pixels were compared too"),
+        (((s - t).abs() * weight).sum((1, 2, 3)) / weight.sum(), "square the differences"),
+        ((squares * weight).mean((1, 2, 3)), "a mean counts the unknown pixels too: divide by the sum of the weights"),
+        (right.sqrt(), "that is the root; the squares are compared"),
     ], tolerance=1e-4)

@@ -141,6 +141,22 @@ def show(picture, caption, *, alt=None, credit=None, width=2 * WIDTH, quality=No
     return compare(picture, captions=[caption], alt=alt, credit=credit, width=width, quality=quality)
 
 
+def film(pictures, caption, *, alt, width=2 * WIDTH, rate=12, quality=80):
+    """Pictures (1,3,h,w) of one size, one after the other and over again, `rate` a second: an animated WebP, which needs no codec.
+
+    Raises ValueError for no picture, or pictures of several sizes.
+    """
+    from IPython.display import HTML
+    frames = [enlarge(picture, width) for picture in pictures]
+    sizes = {frame.size for frame in frames}
+    if len(sizes) != 1:
+        raise ValueError(f"Got {len(frames)} pictures of {len(sizes)} sizes; expected at least one, all of one size. "
+                         "Try resize(picture, size).")
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / rate), loop=0, quality=quality)
+    return HTML(figure(buffer.getvalue(), caption, alt, frames[0].width, "webp"))
+
+
 def credit(photo):
     """The line under a photograph: what, who, licence."""
     return f"Photograph: {photo.title}. {photo.credit}, {photo.licence}, from {photo.package}."

@@ -1,5 +1,8 @@
+import re
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 import helpers.checks as check
 from helpers.activations import activations
@@ -228,4 +231,80 @@ def test_variation(mine, says, images, capsys):
 def test_channel_score(pool, says, random_net, images, capsys):
     a = activations(random_net, images, "conv3")["conv3"][:, 5]
     check.channel_score(lambda x: pool(a), random_net, "conv3", 5, images)
+    assert says in capsys.readouterr().out
+
+
+def channel(a, k, value=None):
+    g = torch.zeros_like(a)
+    g[:, k] = a[:, k] if value is None else value
+    return g
+
+
+@pytest.mark.parametrize("mine, says", [
+    (lambda a: channel(a, 7), "✓ right"), (lambda a: a, "lets all channels dream"), (lambda a: channel(a, 7, 1), "the channel's sum"),
+    (lambda a: 2 * channel(a, 7), "half of it"), (lambda a: channel(a, 6), "count from 0"), (lambda a: ..., "○ not tried yet"),
+    (lambda a: a[:, 7], "the shape is"), (lambda a: -a, "not yet"),
+])
+def test_dream_gradient(mine, says, capsys):
+    check.dream_gradient(mine, torch.rand(1, 9, 4, 4, generator=torch.Generator().manual_seed(0)))
+    assert says in capsys.readouterr().out
+
+
+def mixed_up(f):
+    return f.permute(0, 2, 3, 1).reshape(len(f), f.shape[1], -1)
+
+
+@pytest.mark.parametrize("mine, says", [
+    (lambda f: torch.einsum("bchw,bdhw->bcd", f, f) / f[0, 0].numel(), "✓ right"),
+    (lambda f: torch.einsum("bchw,bdhw->bcd", f, f), "the sum over the places"),
+    (lambda f: torch.einsum("bchw,bdhw->bcd", f, f) / f[0].numel(), "by the channels too"),
+    (lambda f: torch.einsum("bcm,bcn->bmn", f.flatten(2), f.flatten(2)) / f[0, 0].numel(), "compares places|the shape is"),
+    (lambda f: mixed_up(f) @ mixed_up(f).transpose(1, 2) / f[0, 0].numel(), "mixed channels and places"),
+    (lambda f: torch.stack([x.flatten(1).cov(correction=0) for x in f]), "covariance"),
+    (lambda f: ..., "○ not tried yet"),
+])
+def test_gram(mine, says, capsys):
+    for shape in ((2, 4, 2, 3), (1, 6, 2, 3)):      # the second has as many channels as places
+        check.gram(mine, torch.rand(shape, generator=torch.Generator().manual_seed(0)))
+    assert re.search(says, capsys.readouterr().out)
+
+
+LUMA = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+
+
+@pytest.mark.parametrize("mine, says", [
+    (lambda c, p: c + (LUMA * (p - c)).sum(1, keepdim=True), "✓ right"),
+    (lambda c, p: (c + (LUMA * (p - c)).sum(1, keepdim=True)).clamp(0, 1), "right, and clamped"),
+    (lambda c, p: c + (p - c).mean(1, keepdim=True), "green counts most"),
+    (lambda c, p: p + (LUMA * (c - p)).sum(1, keepdim=True), "the colours of the painting"),
+    (lambda c, p: (LUMA * p).sum(1, keepdim=True).expand_as(c), "the painting in grey"),
+    (lambda c, p: ..., "○ not tried yet"), (lambda c, p: c, "not yet"),
+])
+def test_keep_colours(mine, says, capsys):
+    g = torch.Generator().manual_seed(0)
+    check.keep_colours(mine, torch.rand(1, 3, 5, 6, generator=g), torch.rand(1, 3, 5, 6, generator=g))
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", [
+    (F.instance_norm, "✓ right"), (lambda x: F.batch_norm(x, None, None, training=True), "batch norm"),
+    (lambda x: F.layer_norm(x, x.shape[1:]), "layer norm"), (lambda x: x - x.mean((2, 3), keepdim=True), "the variance is still"),
+    (lambda x: (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True, correction=0) + 1e-5), "the root of the variance"),
+    (lambda x: (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True) + 1e-5).sqrt(), "correction=0"),
+    (lambda x: ..., "○ not tried yet"),
+])
+def test_instance_norm(mine, says, capsys):
+    check.instance_norm(mine, torch.randn(3, 4, 5, 5, generator=torch.Generator().manual_seed(0)))
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine, says", [
+    (lambda t, s, w: torch.einsum("nchw,hw->n", (s - t) ** 2, w) / w.sum(), "✓ right"),
+    (lambda t, s, w: ((s - t) ** 2 * w).sum((1, 2, 3)), "few known pixels"), (lambda t, s, w: ((s - t) ** 2).sum((1, 2, 3)) / w.sum(), "missing"),
+    (lambda t, s, w: ((s - t).abs() * w).sum((1, 2, 3)) / w.sum(), "square"), (lambda t, s, w: ((s - t) ** 2 * w).mean((1, 2, 3)), "a mean"),
+    (lambda t, s, w: (((s - t) ** 2 * w).sum((1, 2, 3)) / w.sum()).sqrt(), "the root"), (lambda t, s, w: ..., "○ not tried yet"),
+    (lambda t, s, w: ((s - t) ** 2 * w).sum((1, 2, 3)) / (3 * w.sum()), "divided by 3"),
+])
+def test_window_distance(mine, says, capsys):
+    check.window_distance(mine)
     assert says in capsys.readouterr().out

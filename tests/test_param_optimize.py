@@ -3,7 +3,7 @@ import torch
 
 from helpers.activations import activations
 from helpers.losses import total_variation
-from helpers.optimize import NormalizedGradient, descend
+from helpers.optimize import NormalizedGradient, descend, octaves
 from helpers.param import FourierImage, PixelImage
 from helpers.transforms import jitter
 
@@ -208,3 +208,38 @@ def test_every_loss_falls_in_every_parametrisation_by_every_optimizer(random_net
     plain = lambda p: torch.optim.SGD(p, lr=RATES[loss])
     *_, last = descend(image, f, steps=3, optimizer=CAREFUL[optimizer] or plain)
     assert f(last.image).item() < start
+
+
+# ---- octaves ----
+
+def brighter(image):
+    return descend(image, lambda x: -x.sum(), steps=2, optimizer=lambda p: torch.optim.SGD(p, lr=0.01))
+
+
+def test_octaves_grow_to_the_size_of_the_start():
+    start = torch.full((1, 3, 20, 31), 0.4)
+    steps = list(octaves(start, brighter, scale=2, number=3))
+    assert [tuple(step.image.shape[2:]) for step in steps] == [(5, 8), (5, 8), (10, 16), (10, 16), (20, 31), (20, 31)]
+    torch.testing.assert_close(steps[-1].image, torch.full_like(start, 0.4 + 6 * 0.01))     # what each octave added was carried on
+
+
+def test_octaves_keep_the_start_sharp():
+    """Where the dream adds nothing, the start comes back to the bit, however small the first octave was."""
+    start = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    still = lambda image: descend(image, lambda x: x.sum(), steps=1, optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
+    *_, step = octaves(start, still, number=3)
+    assert torch.equal(step.image, start)
+
+
+def test_one_octave_is_plain_descent():
+    start = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    *_, one = octaves(start, brighter, number=1)
+    *_, plain = brighter(PixelImage(start))
+    assert torch.equal(one.image, plain.image)
+
+
+@pytest.mark.parametrize("how, says", [({"number": 0}, "at least 1"), ({"number": 2.5}, "at least 1"), ({"scale": 1.0}, "more than 1 times"),
+                                       ({"scale": float("nan")}, "more than 1 times"), ({"number": 9, "scale": 2}, "Try fewer")])
+def test_octaves_refuse(how, says):
+    with pytest.raises(ValueError, match=says):
+        list(octaves(torch.full((1, 3, 16, 16), 0.5), brighter, **how))

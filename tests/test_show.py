@@ -13,7 +13,7 @@ from helpers import show as shown
 from helpers.interact import explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
-from helpers.show import chart, compare, credit, cut, heat, overlay, picture_map, png, show, tile
+from helpers.show import chart, compare, credit, cut, film, heat, overlay, picture_map, png, show, tile
 
 
 def pictures_of(page):
@@ -246,3 +246,24 @@ def test_a_slider_of_whole_numbers_gives_whole_numbers(spec, kind):
     seen = []
     explore(lambda n: (seen.append(n), (torch.zeros(1, 3, 4, 4), ""))[1], n=spec)
     assert type(seen[0]) is kind
+
+
+def test_a_film_keeps_its_frames_their_order_and_their_pace():
+    shades = [torch.full((1, 3, 6, 9), value) for value in (0.0, 0.5, 1.0)]
+    page = film(shades, "a film", alt="ever brighter", width=18, rate=10)
+    movie, = pictures_of(page)
+    assert (movie.format, movie.size, movie.n_frames) == ("WEBP", (18, 12), 3)
+    assert 'alt="ever brighter"' in page.data and 'width="18"' in page.data
+    found = []
+    for k in range(3):
+        movie.seek(k)
+        movie.load()
+        found.append(movie.convert("RGB").getpixel((4, 4))[0])
+        assert movie.info["duration"] == 100 and movie.info["loop"] == 0
+    assert found == pytest.approx([0, 128, 255], abs=6)
+
+
+@pytest.mark.parametrize("pictures", [[], [torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5)]])
+def test_a_film_wants_pictures_of_one_size(pictures):
+    with pytest.raises(ValueError, match="all of one size"):
+        film(pictures, "a film", alt="nothing")

@@ -1,0 +1,79 @@
+"""Texture without a network: a new picture out of the pixels of a small one, by nearest neighbours. Efros & Leung 1999."""
+
+from itertools import groupby, product
+
+import torch
+import torch.nn.functional as F
+
+from helpers.images import check_images, pair
+
+SLACK = 1e-4    # of squared difference, added to the 10 %: where the closest fits exactly, so may others, but for rounding
+
+
+def efros_leung(source, *, size=(128, 128), window=11, seed=0):
+    """The source's texture in another size, each pixel a copy of one of the source's, (1,3,h,w) in [0,1] -> (1,3,H,W).
+
+    `window` is how much is compared, odd, in pixels a side: about the largest thing that repeats. A smaller one gives
+    disorder, a larger one copies whole pieces and takes longer. The same `seed` gives the same picture.
+    Raises ValueError for several sources, a window that is even, below 3 or larger than the source, and a wrong size.
+    """
+    *_, picture = grow(source, size=size, window=window, seed=seed)
+    return picture
+
+
+def grow(source, *, size=(128, 128), window=11, seed=0):
+    """How `efros_leung` makes its picture: yields (1,3,H,W) after the start and after each ring, black where none is yet.
+
+    It starts from 3 x 3 pixels of the source, in the middle, and adds square rings. To fill a pixel, its window is compared
+    with all windows of the source over the pixels known so far: squared differences, weighted by a Gaussian. Of those
+    within 10 % of the closest, one drawn at random gives its middle. (The paper puts a pixel off while the closest is
+    farther than 0.3. With values in [0, 1] that is an RMS of 0.55 and hardly happens, so it is left out.)
+    """
+    (height, width), source = check(source, size, window), source.detach()
+    (h, w), reach, generator = source.shape[2:], window // 2, torch.Generator().manual_seed(seed)
+    top, left = (int(torch.randint(1, side - 1, (), generator=generator)) for side in (h, w))
+    luck = torch.rand(height, width, generator=generator, dtype=torch.float64)      # one draw for each pixel, in any order
+
+    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2, so the distances of many windows t to all windows s are one product of matrices:
+    # (1, t) where t is known and (0, 0) where it is not, times (|s|^2, -2 s). In doubles: what is left may be nearly 0.
+    wide = source.double()
+    windows = F.unfold(torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1), window)[0]
+    middles = wide[0, :, reach:h - reach, reach:w - reach].flatten(1)
+    canvas = wide.new_zeros(4, height + 2 * reach, width + 2 * reach)       # known or not, and the colour; a margin never known
+    inside = canvas[:, reach:reach + height, reach:reach + width]
+    around = canvas.unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4)        # (H,W,4,window,window), a view of it
+    offset = torch.arange(window, dtype=torch.float64, device=source.device) - reach
+    bell = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (window / 6.4) ** 2))
+
+    # Of a ring, those take their turn together that are a multiple of reach + 1 apart: none is in another's window.
+    ring = lambda pixel: max(abs(pixel[0] - height // 2), abs(pixel[1] - width // 2))
+    turn = lambda pixel: (ring(pixel), pixel[0] % (reach + 1), pixel[1] % (reach + 1))
+    for number, pixels in groupby(sorted(product(range(height), range(width)), key=turn), key=ring):
+        for _, together in groupby(pixels, key=turn):
+            i, j = torch.tensor(list(together)).T
+            if number <= 1:
+                colours = wide[0, :, top + i - height // 2, left + j - width // 2]
+            else:
+                known = around[i, j]
+                weighted = bell * known
+                squares = (weighted * known)[:, 1:].sum((1, 2, 3))
+                far = (weighted.flatten(1) @ windows + squares[:, None]) / weighted[:, :1].sum((1, 2, 3))[:, None]
+                close = [(row <= 1.1 * row.min().clamp(min=0) + SLACK).nonzero()[:, 0] for row in far]
+                colours = middles[:, [int(c[int(u * len(c))]) for c, u in zip(close, luck[i, j].tolist())]]
+            inside[0, i, j], inside[1:, i, j] = 1, colours
+        if number > 0 or height * width == 1:       # the start is two rings, a pixel and the eight around it
+            yield inside[None, 1:].to(source.dtype, copy=True)
+
+
+def check(source, size, window):
+    """(H, W), or a ValueError that says what is wrong."""
+    check_images(source)
+    if len(source) != 1:
+        raise ValueError(f"Got {len(source)} images; expected one. Try source[:1].")
+    if not isinstance(window, int) or window < 3 or window % 2 == 0:
+        near = max(3, int(window) // 2 * 2 + 1) if isinstance(window, (int, float)) and abs(window) < float("inf") else 11
+        raise ValueError(f"Got a window of {window!r}; expected a whole number, odd and at least 3. Try {near}.")
+    if window > min(source.shape[2:]):
+        raise ValueError(f"Got a window of {window} for a source of {source.shape[2]} x {source.shape[3]} pixels; expected one that fits "
+                         "into the source. Try a smaller window, or a larger source.")
+    return pair(size)
