@@ -146,3 +146,24 @@ def randomize_layers(net, names, *, seed=0):
             order = torch.randperm(p.numel(), generator=generator).to(p.device)
             p.data = p.detach().flatten()[order].view_as(p).clone()
     return copy
+
+
+def bootstrap(values, *, level=0.95, resamples=2000, seed=0):
+    """How sure is a mean? values (..., n), one for each image -> low and high, (...) each: the interval that holds `level` of the
+    means of n values drawn with replacement.
+
+    All rows are drawn with the same images, so that methods are compared on equal terms. For "is A better than B?" give the
+    differences A - B, and see whether the interval holds 0. Efron 1979, the percentile interval.
+    """
+    values = torch.as_tensor(values)
+    values = values if values.is_floating_point() else values.float()
+    if values.ndim == 0 or values.shape[-1] < 2 or not values.isfinite().all():
+        raise ValueError(f"Got values of shape {tuple(values.shape)}; expected finite ones, (..., n), of at least 2 images.")
+    if not 0 < level < 1 or resamples < 100:
+        raise ValueError(f"Got level={level} and {resamples} resamples; expected a level between 0 and 1, and at least 100.")
+    n = values.shape[-1]
+    drawn = torch.randint(n, (int(resamples), n), generator=torch.Generator().manual_seed(seed))
+    counts = torch.zeros(len(drawn), n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(drawn.shape, dtype=torch.float64))
+    means = values.double() @ counts.T.to(values.device) / n                    # (..., resamples)
+    low, high = (means.quantile(q, dim=-1) for q in ((1 - level) / 2, (1 + level) / 2))
+    return low, high

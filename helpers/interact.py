@@ -149,3 +149,50 @@ def upload(draw):
 
     button.observe(take, "value")
     return ipywidgets.VBox([button, picture, text])
+
+
+def board(fill, /, *, width=WIDTH, **controls):
+    """Controls above many pictures, each of which appears as soon as it is there; the slow ones come last.
+
+    `fill(picture, **values)` yields (picture, caption) one by one; `picture` is the reader's own, as load_image gives it, or
+    None until one is uploaded. Controls as for `explore`, but none may depend on another. A change starts again at once, in a
+    thread, and gives up what was being drawn; the first board is drawn before the call returns. The line of text says
+    how many pictures there are, and after how many seconds the first and the last came.
+    """
+    import ipywidgets
+    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
+    text, wall = ipywidgets.HTML(), ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+    latest, turn = [0], threading.Lock()
+
+    def draw(number):
+        began, tiles, first = time.monotonic(), [], None
+        try:
+            own = load_image(bytes(button.value[0]["content"])) if button.value else None
+            for image, caption in fill(own, **{name: widget.value for name, widget in widgets.items()}):
+                drawn = ipywidgets.Image(value=png(image, width, quick=True), format="png")
+                tiles.append(ipywidgets.VBox([drawn, ipywidgets.HTML(caption)], layout={"max_width": f"{width + 40}px", "margin": "4px"}))
+                first = first or time.monotonic() - began
+                with turn:
+                    if number != latest[0]:         # something was changed meanwhile
+                        return
+                    wall.children = (*tiles, *wall.children[len(tiles):])
+                    last = time.monotonic() - began
+                    text.value = f"Pictures: {len(tiles)}; the first after {first:.1f} s, the last after {last:.1f} s"
+            with turn:
+                if number == latest[0]:
+                    wall.children = tuple(tiles)
+                    text.value += ", done"
+        except Exception as error:                  # a callback has no other place to show it
+            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+
+    def begin(_=None):
+        with turn:
+            latest[0] += 1
+            number = latest[0]
+        threading.Thread(target=draw, args=(number,), daemon=True).start()
+
+    for widget in (*widgets.values(), button):
+        widget.observe(begin, "value")
+    draw(0)
+    return ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), button], layout={"flex_flow": "row wrap"}), text, wall])

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from helpers.images import check_images, pair
 
 SLACK = 1e-4    # of squared difference, added to the 10 %: where the closest fits exactly, so may others, but for rounding
+ROUNDING = 1e-5     # more than the error of a distance in single precision
 
 
 def efros_leung(source, *, size=(128, 128), window=11, seed=0):
@@ -34,32 +35,44 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
     top, left = (int(torch.randint(1, side - 1, (), generator=generator)) for side in (h, w))
     luck = torch.rand(height, width, generator=generator, dtype=torch.float64)      # one draw for each pixel, in any order
 
-    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2, so the distances of many windows t to all windows s are one product of matrices:
-    # (1, t) where t is known and (0, 0) where it is not, times (|s|^2, -2 s). In doubles: what is left may be nearly 0.
+    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2: the distances of a window t to all windows s are a convolution of (|s|^2, -2 s) by
+    # (1, t), weighted, and 0 where t is not known. In single precision; where that might decide wrongly, once more in double.
     wide = source.double()
-    windows = F.unfold(torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1), window)[0]
-    middles = wide[0, :, reach:h - reach, reach:w - reach].flatten(1)
+    squares_and_source = torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1).float()
+    windows = wide[0].unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4).flatten(0, 1)        # (n,3,window,window)
+    middles = windows[:, :, reach, reach].T
     canvas = wide.new_zeros(4, height + 2 * reach, width + 2 * reach)       # known or not, and the colour; a margin never known
     inside = canvas[:, reach:reach + height, reach:reach + width]
     around = canvas.unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4)        # (H,W,4,window,window), a view of it
     offset = torch.arange(window, dtype=torch.float64, device=source.device) - reach
     bell = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (window / 6.4) ** 2))
 
-    # Of a ring, those take their turn together that are a multiple of reach + 1 apart: none is in another's window.
-    ring = lambda pixel: max(abs(pixel[0] - height // 2), abs(pixel[1] - width // 2))
-    turn = lambda pixel: (ring(pixel), pixel[0] % (reach + 1), pixel[1] % (reach + 1))
-    for number, pixels in groupby(sorted(product(range(height), range(width)), key=turn), key=ring):
+    # Of a ring, those take their turn together that are out of each other's windows: on its upper and lower side, then on the
+    # left and right one, each (reach + 1)-th pixel; and one by one in the rings that are smaller than a window.
+    def turn(pixel):
+        down, right = abs(pixel[0] - height // 2), abs(pixel[1] - width // 2)
+        ring, along = max(down, right), pixel[1] if down >= right else pixel[0]
+        return ring, down < right, along % (reach + 1), pixel if 2 * ring <= reach else ()
+
+    def pick(rough, patch, chance):
+        limit = 1.1 * rough.min().clamp(min=0) + SLACK
+        close = (rough <= limit + ROUNDING).nonzero()[:, 0]
+        if (rough[close] > limit - ROUNDING).any():         # else single precision has decided already
+            weight = bell * patch[0]
+            far = ((windows[close] - patch[1:]) ** 2 * weight).sum((1, 2, 3)) / weight.sum()
+            close = close[far <= 1.1 * far.min() + SLACK]
+        return int(close[int(chance * len(close))])
+
+    for number, pixels in groupby(sorted(product(range(height), range(width)), key=turn), key=lambda pixel: turn(pixel)[0]):
         for _, together in groupby(pixels, key=turn):
             i, j = torch.tensor(list(together)).T
             if number <= 1:
                 colours = wide[0, :, top + i - height // 2, left + j - width // 2]
             else:
-                known = around[i, j]
-                weighted = bell * known
-                squares = (weighted * known)[:, 1:].sum((1, 2, 3))
-                far = (weighted.flatten(1) @ windows + squares[:, None]) / weighted[:, :1].sum((1, 2, 3))[:, None]
-                close = [(row <= 1.1 * row.min().clamp(min=0) + SLACK).nonzero()[:, 0] for row in far]
-                colours = middles[:, [int(c[int(u * len(c))]) for c, u in zip(close, luck[i, j].tolist())]]
+                weighted, total = bell * around[i, j] * around[i, j, :1], (bell * around[i, j, 0]).sum((1, 2))
+                squares = (weighted * around[i, j])[:, 1:].sum((1, 2, 3))
+                rough = (F.conv2d(squares_and_source, weighted.float())[0].flatten(1) + squares[:, None]) / total[:, None]
+                colours = middles[:, [pick(*one) for one in zip(rough, around[i, j], luck[i, j].tolist())]]
             inside[0, i, j], inside[1:, i, j] = 1, colours
         if number > 0 or height * width == 1:       # the start is two rings, a pixel and the eight around it
             yield inside[None, 1:].to(source.dtype, copy=True)

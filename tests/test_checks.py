@@ -300,8 +300,10 @@ def test_instance_norm(mine, says, capsys):
 
 @pytest.mark.parametrize("mine, says", [
     (lambda t, s, w: torch.einsum("nchw,hw->n", (s - t) ** 2, w) / w.sum(), "✓ right"),
-    (lambda t, s, w: ((s - t) ** 2 * w).sum((1, 2, 3)), "few known pixels"), (lambda t, s, w: ((s - t) ** 2).sum((1, 2, 3)) / w.sum(), "missing"),
-    (lambda t, s, w: ((s - t).abs() * w).sum((1, 2, 3)) / w.sum(), "square"), (lambda t, s, w: ((s - t) ** 2 * w).mean((1, 2, 3)), "a mean"),
+    (lambda t, s, w: ((s - t) ** 2 * w).sum((1, 2, 3)), "few known pixels"),
+    (lambda t, s, w: ((s - t) ** 2).sum((1, 2, 3)) / w.sum(), "missing"),
+    (lambda t, s, w: ((s - t).abs() * w).sum((1, 2, 3)) / w.sum(), "square"),
+    (lambda t, s, w: ((s - t) ** 2 * w).mean((1, 2, 3)), "a mean"),
     (lambda t, s, w: (((s - t) ** 2 * w).sum((1, 2, 3)) / w.sum()).sqrt(), "the root"), (lambda t, s, w: ..., "○ not tried yet"),
     (lambda t, s, w: ((s - t) ** 2 * w).sum((1, 2, 3)) / (3 * w.sum()), "divided by 3"),
 ])

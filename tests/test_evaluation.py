@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 from helpers.activations import activations
 from helpers.evaluation import (
     area,
+    bootstrap,
     deletion,
     insertion,
     mask_iou,
@@ -373,3 +374,45 @@ def test_layers_that_cannot_be_shuffled(random_net):
         randomize_layers(random_net, "conv55")
     with pytest.raises(ValueError, match="no weights"):
         randomize_layers(random_net, ["relu5"])
+
+
+# ---- bootstrap ----
+
+def test_bootstrap_as_scipy_does_it():
+    """scipy draws other samples: the ends of both intervals agree to a small share of their width."""
+    from scipy.stats import bootstrap as scipys
+    values = torch.rand(60, generator=torch.Generator().manual_seed(0)) ** 2
+    low, high = bootstrap(values, resamples=20_000)
+    theirs = scipys((values.numpy(),), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(0)).confidence_interval
+    width = high - low
+    assert abs(low - theirs.low) < 0.03 * width and abs(high - theirs.high) < 0.03 * width
+
+
+def test_bootstrap_of_rows_is_that_of_each_row_and_repeats():
+    values = torch.randn(3, 2, 40, generator=torch.Generator().manual_seed(0))
+    low, high = bootstrap(values)
+    assert low.shape == high.shape == (3, 2) and (low < values.mean(-1)).all() and (values.mean(-1) < high).all()
+    one = bootstrap(values[1, 1])
+    torch.testing.assert_close(torch.stack(one), torch.stack([low[1, 1], high[1, 1]]))
+    assert torch.equal(bootstrap(values)[0], low) and not torch.equal(bootstrap(values, seed=1)[0], low)
+
+
+def test_bootstrap_by_hand():
+    assert [x.item() for x in bootstrap(torch.ones(5))] == [1, 1]
+    low, high = bootstrap(torch.tensor([0, 1]), level=0.4)      # means 0, 1/2, 1 with chances 1/4, 1/2, 1/4
+    assert (low.item(), high.item()) == (0.5, 0.5)
+    low, high = bootstrap(torch.tensor([0, 1]), level=0.9)
+    assert (low.item(), high.item()) == (0, 1)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    draws = torch.randn(400, 50, generator=torch.Generator().manual_seed(0))        # the true mean is 0
+    low, high = bootstrap(draws, level=0.9, resamples=400)
+    assert 0.84 < ((low < 0) & (0 < high)).float().mean() < 0.94
+
+
+@pytest.mark.parametrize("values, how", [(torch.tensor(1.0), {}), (torch.ones(1), {}), (torch.tensor([1.0, float("nan")]), {}),
+                                         (torch.ones(4), {"level": 1.0}), (torch.ones(4), {"resamples": 10})])
+def test_bootstrap_refuses(values, how):
+    with pytest.raises(ValueError, match="expected"):
+        bootstrap(values, **how)

@@ -238,8 +238,9 @@ def test_one_octave_is_plain_descent():
     assert torch.equal(one.image, plain.image)
 
 
-@pytest.mark.parametrize("how, says", [({"number": 0}, "at least 1"), ({"number": 2.5}, "at least 1"), ({"scale": 1.0}, "more than 1 times"),
-                                       ({"scale": float("nan")}, "more than 1 times"), ({"number": 9, "scale": 2}, "Try fewer")])
+@pytest.mark.parametrize("how, says", [({"number": 0}, "at least 1"), ({"number": 2.5}, "at least 1"),
+                                       ({"scale": 1.0}, "more than 1 times"), ({"scale": float("nan")}, "more than 1 times"),
+                                       ({"number": 9, "scale": 2}, "Try fewer")])
 def test_octaves_refuse(how, says):
     with pytest.raises(ValueError, match=says):
         list(octaves(torch.full((1, 3, 16, 16), 0.5), brighter, **how))

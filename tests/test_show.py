@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from helpers import show as shown
-from helpers.interact import explore, live, play, upload
+from helpers.interact import board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import chart, compare, credit, cut, film, heat, overlay, picture_map, png, show, tile
@@ -267,3 +268,68 @@ def test_a_film_keeps_its_frames_their_order_and_their_pace():
 def test_a_film_wants_pictures_of_one_size(pictures):
     with pytest.raises(ValueError, match="all of one size"):
         film(pictures, "a film", alt="nothing")
+
+
+# ---- the board ----
+
+def parts(box):
+    controls, text, wall = box.children
+    return controls.children, text, wall
+
+
+def greys(own, level):
+    yield torch.full((1, 3, 4, 4), level / 10), f"level {level}"
+    yield (torch.zeros(1, 3, 4, 4) if own is None else own), "own" if own is not None else "none"
+
+
+def captions(wall):
+    return [tile.children[1].value for tile in wall.children]
+
+
+def test_a_board_is_full_when_it_is_shown():
+    _, text, wall = parts(board(greys, level=(2, 9)))
+    assert captions(wall) == ["level 2", "none"] and "Pictures: 2;" in text.value and text.value.endswith("done")
+    assert wall.children[0].children[0].value == png(torch.full((1, 3, 4, 4), 0.2), shown.WIDTH, quick=True)
+
+
+def test_a_board_follows_its_controls_and_the_readers_picture():
+    (level, button), text, wall = parts(board(greys, level=(2, 9)))
+    level.value = 7
+    wait_for(lambda: captions(wall)[0] == "level 7" and text.value.endswith("done"))
+    button.value = chosen(png(torch.rand(1, 3, 16, 16), 16))
+    wait_for(lambda: captions(wall) == ["level 7", "own"])
+
+
+def test_each_picture_appears_as_soon_as_it_is_there_and_a_change_gives_up_the_rest():
+    gate, finished = threading.Event(), []
+
+    def fill(own, n):
+        yield torch.zeros(1, 3, 4, 4), f"first of {n}"
+        if n > 0:
+            gate.wait(20)
+        yield torch.zeros(1, 3, 4, 4), f"last of {n}"
+        finished.append(n)
+
+    (n, _), text, wall = parts(board(fill, n=(0, 5)))
+    n.value = 1
+    wait_for(lambda: captions(wall) == ["first of 1", "last of 0"])      # the slow one is still the old one
+    assert "Pictures: 1;" in text.value and not text.value.endswith("done")
+    n.value = 2
+    wait_for(lambda: captions(wall)[0] == "first of 2")
+    gate.set()
+    wait_for(lambda: captions(wall) == ["first of 2", "last of 2"] and text.value.endswith("done"))
+    assert 1 not in finished
+
+
+def test_a_board_shows_an_error():
+    def fill(own, n):
+        yield torch.zeros(1, 3, 4, 4), "fine"
+        if n == 1:
+            raise KeyError("no <such> thing")
+    (n, button), text, wall = parts(board(fill, n=(0, 2)))
+    n.value = 1
+    wait_for(lambda: "no &lt;such&gt; thing" in text.value)
+    n.value = 0
+    wait_for(lambda: text.value.endswith("done"))
+    button.value = chosen(b"hello")
+    wait_for(lambda: "ValueError" in text.value)

@@ -27,10 +27,13 @@ def naive_efros_leung(source, size, window, seed=0):
     windows = torch.stack([source[0, :, i:i + window, j:j + window] for i, j in places]).double()
     known = torch.zeros(height + 2 * reach, width + 2 * reach, dtype=torch.float64)
     canvas = torch.zeros(3, *known.shape, dtype=torch.float64)
-    ring = lambda i, j: max(abs(i - height // 2), abs(j - width // 2))
-    pixels = [(i, j) for i in range(height) for j in range(width)]
-    for i, j in sorted(pixels, key=lambda p: (ring(*p), p[0] % (reach + 1), p[1] % (reach + 1))):
-        if ring(i, j) <= 1:
+
+    def order(p):
+        down, right = abs(p[0] - height // 2), abs(p[1] - width // 2)
+        return max(down, right), down < right, (p[1] if down >= right else p[0]) % (reach + 1), p
+
+    for i, j in sorted([(i, j) for i in range(height) for j in range(width)], key=order):
+        if order((i, j))[0] <= 1:
             colour = source[0, :, top + i - height // 2, left + j - width // 2].double()
         else:
             weight = bell * known[i:i + window, j:j + window]
