@@ -196,3 +196,18 @@ def board(fill, /, *, width=WIDTH, **controls):
         widget.observe(begin, "value")
     draw(0)
     return ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), button], layout={"flex_flow": "row wrap"}), text, wall])
+
+
+def ask(question, answers, *, right):
+    """A question to check oneself: `answers` maps each to the line that explains it, shown once it is chosen; `right` is one of them."""
+    import ipywidgets
+    if right not in answers:
+        raise ValueError(f"Got right={right!r}; expected one of {list(answers)}.")
+    choice = ipywidgets.RadioButtons(options=list(answers), value=None, layout={"width": "max-content"})
+    says = ipywidgets.HTML()
+
+    def judge(change):
+        says.value = "" if change.new is None else f"{'✓' if change.new == right else '✗'} {answers[change.new]}"
+
+    choice.observe(judge, "value")
+    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{question}</b>"), choice, says])

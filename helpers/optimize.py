@@ -1,5 +1,6 @@
 """Descent of a loss over images. A loss is a function of images, (b,3,h,w) -> a number; what is in it is the technique."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,14 @@ class Step:
     index: int
     loss: float
     image: torch.Tensor
+
+
+def last(steps):
+    """The last of the steps; those before it are not kept. Raises ValueError if there is none."""
+    found = deque(steps, maxlen=1)
+    if not found:
+        raise ValueError("Got no step; expected at least one, as `descend` yields them.")
+    return found.pop()
 
 
 class NormalizedGradient(torch.optim.Optimizer):

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "adversarial": {*ANYONE, "attribution", "optimize"},
     "ascent": {*ANYONE, "adversarial", "optimize", "param"},
     "segmentation": ANYONE,
+    "detective": {*ANYONE, "probes"},
     "param": ANYONE,
     "transforms": ANYONE,
     "losses": ANYONE,

@@ -310,3 +310,25 @@ def test_instance_norm(mine, says, capsys):
 def test_window_distance(mine, says, capsys):
     check.window_distance(mine)
     assert says in capsys.readouterr().out
+
+
+class Head:
+    """Names a picture by its corner, or by its first pixel."""
+
+    def __init__(self, by_tag):
+        self.by_tag = by_tag
+
+    def accuracy(self, x, labels):
+        said = x[:, 0, -1, -1] if self.by_tag else x[:, 0, 0, 0]
+        return (said == labels).float().mean().item()
+
+
+@pytest.mark.parametrize("answer, says", [("B", "✓ right: without the tag B loses 75 points, A 0"), ("A", "✗ that one is honest"),
+                                          ("C", "no suspect"), (..., "○ not tried yet"), (None, "○ not tried yet")])
+def test_cheat(answer, says, capsys):
+    plain, labels = torch.zeros(4, 3, 2, 2), torch.arange(4)
+    plain[:, :, 0, 0] = labels[:, None]
+    tagged = plain.clone()
+    tagged[:, :, -1, -1] = labels[:, None]
+    check.cheat(answer, {"A": Head(False), "B": Head(True)}, tagged, plain, labels)
+    assert says in capsys.readouterr().out

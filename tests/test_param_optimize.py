@@ -1,9 +1,11 @@
+import weakref
+
 import pytest
 import torch
 
 from helpers.activations import activations
 from helpers.losses import total_variation
-from helpers.optimize import NormalizedGradient, descend, octaves
+from helpers.optimize import NormalizedGradient, descend, last, octaves
 from helpers.param import FourierImage, PixelImage
 from helpers.transforms import jitter
 
@@ -206,8 +208,26 @@ def test_every_loss_falls_in_every_parametrisation_by_every_optimizer(random_net
     f = LOSSES[loss](random_net, images[:1])
     start = f(image()).item()
     plain = lambda p: torch.optim.SGD(p, lr=RATES[loss])
-    *_, last = descend(image, f, steps=3, optimizer=CAREFUL[optimizer] or plain)
-    assert f(last.image).item() < start
+    step = last(descend(image, f, steps=3, optimizer=CAREFUL[optimizer] or plain))
+    assert f(step.image).item() < start
+
+
+def test_last_keeps_no_earlier_step():
+    alive = []
+
+    def steps():
+        for _ in range(5):
+            picture = torch.zeros(3)
+            alive.append(weakref.ref(picture))
+            yield picture
+
+    kept = last(steps())
+    assert alive[-1]() is kept and not any(picture() is not None for picture in alive[:-1])
+
+
+def test_last_of_nothing():
+    with pytest.raises(ValueError, match="no step"):
+        last(iter([]))
 
 
 # ---- octaves ----

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from helpers import show as shown
-from helpers.interact import board, explore, live, play, upload
+from helpers.interact import ask, board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import chart, compare, credit, cut, film, heat, overlay, picture_map, png, show, tile
@@ -333,3 +333,17 @@ def test_a_board_shows_an_error():
     wait_for(lambda: text.value.endswith("done"))
     button.value = chosen(b"hello")
     wait_for(lambda: "ValueError" in text.value)
+
+
+def test_a_question_explains_what_was_chosen():
+    box = ask("What?", {"this": "Yes, this.", "that": "No, because."}, right="this")
+    question, choice, says = box.children
+    assert "What?" in question.value and choice.value is None and says.value == ""
+    choice.value = "that"
+    assert says.value == "✗ No, because."
+    choice.value = "this"
+    assert says.value == "✓ Yes, this."
+    choice.value = None
+    assert says.value == ""
+    with pytest.raises(ValueError, match="expected one of"):
+        ask("What?", {"this": "Yes."}, right="that")
