@@ -1,13 +1,12 @@
 """Pictures that a network itself asks for: gradient ascent on scores, with what keeps it from mere noise."""
 
-from collections import deque
 from dataclasses import replace
 
 import torch
 
 from helpers.adversarial import check_classes
 from helpers.images import check_images
-from helpers.optimize import NormalizedGradient, descend
+from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import PixelImage
 
 
@@ -46,8 +45,7 @@ def class_pictures(net, classes, *, image=None, batch=24, **how):
     """
     done = []
     for part in torch.as_tensor(classes).split(batch):
-        last, = deque(ascend(net, part, image=None if image is None else image(len(part)), **how), maxlen=1)
-        done.append(last.image)
+        done.append(last(ascend(net, part, image=None if image is None else image(len(part)), **how)).image)
     return torch.cat(done)
 
 

@@ -156,7 +156,7 @@ def board(fill, /, *, width=WIDTH, **controls):
 
     `fill(picture, **values)` yields (picture, caption) one by one; `picture` is the reader's own, as load_image gives it, or
     None until one is uploaded. Controls as for `explore`, but none may depend on another. A change starts again at once, in a
-    thread, and gives up what was being drawn; the first board is drawn before the call returns. The line of text says
+    thread, and gives up what was being drawn; the first board is drawn before the call returns, and its errors are raised. The line of text says
     how many pictures there are, and after how many seconds the first and the last came.
     """
     import ipywidgets
@@ -183,8 +183,10 @@ def board(fill, /, *, width=WIDTH, **controls):
                 if number == latest[0]:
                     wall.children = tuple(tiles)
                     text.value += ", done"
-        except Exception as error:                  # a callback has no other place to show it
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+        except Exception as error:
+            if number == 0:
+                raise
+            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"    # a thread has no other place to show it
 
     def begin(_=None):
         with turn:

@@ -165,7 +165,7 @@ def scenes(folder=SHIPPED):
     for name in ("images.jpg", "masks.png", "attributes.npz"):
         if not (Path(folder) / name).exists():
             raise ValueError(f"{folder} has no {name}. Try `git checkout -- data`, or render them: python -m helpers.recipes.scenes.")
-    images = torch.from_numpy(tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float().div_(255)
     masks = torch.from_numpy(tiles(Path(folder) / "masks.png"))
     columns = np.load(Path(folder) / "attributes.npz")
     attributes = {name: [kinds[code] for code in columns[name]] for name, kinds in KINDS.items()}

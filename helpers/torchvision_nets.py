@@ -1,5 +1,8 @@
 """torchvision's classifiers, made to fit: images in [0, 1], the field's layer names, no ReLU in place."""
 
+from pathlib import Path
+
+import torch
 from torch import nn
 
 from helpers.errors import unknown
@@ -55,3 +58,13 @@ def field_names(model, *, blocks):
         if in_block and kind == "pool":
             block, k = block + 1, 0 if block < 5 else 5
     return named
+
+
+def at_hand(name):
+    """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?"""
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise unknown("network", name, models.list_models(module=models))
+    url = models.get_model_weights(name).DEFAULT.url
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name).exists()

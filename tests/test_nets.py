@@ -143,6 +143,16 @@ def test_torchvisions_networks_keep_their_function(name, some):
     assert not net.training and not any(m.inplace for m in net.modules() if hasattr(m, "inplace"))
 
 
+def test_weights_at_hand(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert not torchvision_nets.at_hand("alexnet")
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
+    assert torchvision_nets.at_hand("alexnet") and not torchvision_nets.at_hand("vgg16")
+    with pytest.raises(KeyError, match="alexnet"):
+        torchvision_nets.at_hand("alexnett")
+
+
 def test_vgg16_has_the_fields_names():
     expected = [f"conv{block}_{k}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for k in range(1, n + 1)]
     from torchvision import models

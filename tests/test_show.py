@@ -335,6 +335,14 @@ def test_a_board_shows_an_error():
     wait_for(lambda: "ValueError" in text.value)
 
 
+def test_the_first_board_raises_its_error():
+    def fill(own, n):
+        raise KeyError("no such thing")
+        yield
+    with pytest.raises(KeyError, match="no such thing"):      # or a broken cell would pass for a good one
+        board(fill, n=(0, 2))
+
+
 def test_a_question_explains_what_was_chosen():
     box = ask("What?", {"this": "Yes, this.", "that": "No, because."}, right="this")
     question, choice, says = box.children
