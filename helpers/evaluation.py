@@ -1,4 +1,7 @@
-"""How good is a heat map? Each measure gives one number for each image, (b,): average them, or look for the worst."""
+"""How good is a heat map? Each measure gives one number for each image, (b,): average them, or look for the worst.
+
+Maps of several methods may come in one tensor, (methods,b,h,w); each measure then gives (methods,b).
+"""
 
 from copy import deepcopy
 
@@ -13,20 +16,21 @@ from helpers.transforms import gaussian_blur
 
 
 def check_maps(maps, *, size=None, masks=None):
-    """Raises unless maps are (b,h,w), finite, and of the size of the images or masks they belong to."""
-    if not torch.is_tensor(maps) or maps.ndim != 3 or 0 in maps.shape:
+    """Raises unless maps are (b,h,w) or (methods,b,h,w), finite, and of the size of the images or masks they belong to."""
+    if not torch.is_tensor(maps) or maps.ndim not in (3, 4) or 0 in maps.shape:
         got = f"a tensor of shape {tuple(maps.shape)}" if torch.is_tensor(maps) else f"a {type(maps).__name__}"
-        raise ValueError(f"Got {got} as maps; expected (b, h, w), one map for each image. Try map[None] for one, maps.mean(1) for colours.")
+        raise ValueError(f"Got {got} as maps; expected (b, h, w), one map for each image, or "
+                         "(methods, b, h, w). Try map[None] for one, maps.mean(1) for colours.")
     if not maps.isfinite().all():
         raise ValueError("Some values of the maps are infinite or not a number.")
-    if size is not None and maps.shape != size:
+    if size is not None and maps.shape[-3:] != size:
         raise ValueError(f"Got maps {tuple(maps.shape)} for images {tuple(size)}; expected one of the same size for each. "
                          "Try torch.nn.functional.interpolate.")
     if masks is not None:
         if not torch.is_tensor(masks) or masks.dtype != torch.bool:
             got = f"a {masks.dtype} tensor" if torch.is_tensor(masks) else f"a {type(masks).__name__}"
             raise TypeError(f"Got {got} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
-        if masks.shape != maps.shape:
+        if masks.shape != maps.shape[-3:]:
             raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
                              "Try torch.nn.functional.interpolate on the maps.")
         empty = (~masks.flatten(1).any(1)).nonzero().flatten().tolist()
@@ -43,11 +47,11 @@ def pointing_game(maps, masks, *, tolerance=0):
     check_maps(maps, masks=masks)
     if not tolerance >= 0:
         raise ValueError(f"Got tolerance={tolerance}; expected a number of pixels, from 0.")
-    h, w = maps.shape[1:]
-    best = maps.flatten(1).argmax(1)[:, None, None]
-    rows, columns = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
+    h, w = maps.shape[-2:]
+    best = maps.flatten(-2).argmax(-1)[..., None, None].int()
+    rows, columns = torch.arange(h, device=maps.device).int()[:, None], torch.arange(w, device=maps.device).int()
     near = (rows - best // w) ** 2 + (columns - best % w) ** 2 <= tolerance ** 2
-    return (near & masks).flatten(1).any(1).float()
+    return (near & masks).flatten(-2).any(-1).float()
 
 
 def mass_inside(maps, masks):
@@ -57,9 +61,9 @@ def mass_inside(maps, masks):
     Relevance mass accuracy, Arras 2022.
     """
     check_maps(maps, masks=masks)
-    positive = maps.double().clamp(min=0)       # gradients can be so small that a sum of them in float32 is zero
-    whole = positive.sum((1, 2))
-    return torch.where(whole > 0, (positive * masks).sum((1, 2)) / whole, 0).to(maps.dtype)
+    positive = maps.clamp(min=0)
+    inside, whole = (m.sum((-2, -1), dtype=torch.float64) for m in (positive * masks, positive))     # in float32 tiny gradients add to 0
+    return torch.where(whole > 0, inside / whole, 0).to(maps.dtype)
 
 
 @torch.no_grad()
@@ -67,7 +71,7 @@ def replacement_curve(score, start, end, maps, *, steps=16):
     """The score while the pixels of `start` become those of `end`, those with the largest value of the map first.
 
     start and end (b,3,h,w), maps (b,h,w) -> (b,steps+1); in equal steps, from none to all. Of equal values, the pixel
-    that is read first goes first.
+    that is read first goes first. Maps of several methods share the first and the last score.
     """
     check_images(start), check_images(end)
     check_maps(maps, size=(len(start), *start.shape[2:]))
@@ -75,14 +79,17 @@ def replacement_curve(score, start, end, maps, *, steps=16):
         raise ValueError(f"Got images {tuple(start.shape)} to start from and {tuple(end.shape)} to end with; expected the same shape.")
     if not 1 <= steps < float("inf") or steps != int(steps):
         raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
-    rank = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1).view_as(maps)[:, None]
-    counts = torch.linspace(0, maps[0].numel(), int(steps) + 1).round().long().tolist()
-    return torch.stack([values(score, torch.where(rank < n, end, start)) for n in counts], 1)
+    ranks = maps.flatten(-2).argsort(dim=-1, descending=True, stable=True).argsort(-1).view(-1, 1, *maps.shape[-3:])
+    counts = torch.linspace(0, maps.shape[-2] * maps.shape[-1], int(steps) + 1).round().long().tolist()[1:-1]
+    first, last = values(score, start.clone()), values(score, end.clone())       # a score may work in place
+    curves = [torch.stack([first, *(values(score, torch.where(rank < n, end, start)) for n in counts), last], 1)
+              for rank in ranks.transpose(1, 2)]
+    return torch.stack(curves).view(*maps.shape[:-2], int(steps) + 1)
 
 
 def area(curve):
-    """The mean height of a curve, (b,n) -> (b,): its area by trapezia, over its length."""
-    return torch.trapezoid(curve, dim=1) / (curve.shape[1] - 1)
+    """The mean height of curves, (...,n) -> (...): the area by trapezia, over the length."""
+    return torch.trapezoid(curve, dim=-1) / (curve.shape[-1] - 1)
 
 
 def deletion(score, x, maps, *, steps=16, baseline=0.5):
@@ -123,8 +130,9 @@ def rank_correlation(a, b):
     check_maps(a), check_maps(b)
     if a.shape != b.shape:
         raise ValueError(f"Got maps {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
-    pairs = zip(a.flatten(1).cpu().numpy(), b.flatten(1).cpu().numpy(), strict=True)
-    return torch.tensor([spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs])
+    pairs = zip(*(m.flatten(-2).flatten(0, -2).cpu().numpy() for m in (a, b)), strict=True)
+    found = [spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs]
+    return torch.tensor(found).view(a.shape[:-2])
 
 
 def randomize_layers(net, names, *, seed=0):

@@ -156,8 +156,8 @@ def board(fill, /, *, width=WIDTH, **controls):
 
     `fill(picture, **values)` yields (picture, caption) one by one; `picture` is the reader's own, as load_image gives it, or
     None until one is uploaded. Controls as for `explore`, but none may depend on another. A change starts again at once, in a
-    thread, and gives up what was being drawn; the first board is drawn before the call returns, and its errors are raised. The line of text says
-    how many pictures there are, and after how many seconds the first and the last came.
+    thread, and gives up what was being drawn; the first board is drawn before the call returns, and raises its errors. The
+    line of text says how many pictures there are, and after how many seconds the first and the last came.
     """
     import ipywidgets
     widgets = {name: make_control(name, spec) for name, spec in controls.items()}

@@ -95,6 +95,23 @@ def test_a_perfect_map_beats_its_opposite(images):
     assert (insertion(score, corner, good) > insertion(score, corner, -good)).all()
 
 
+def test_maps_of_several_methods_are_measured_as_each_by_itself(images):
+    g, calls = torch.Generator().manual_seed(3), []
+    maps = torch.rand(3, len(images), *images.shape[2:], generator=g)
+    masks = torch.rand(maps.shape[1:], generator=g) > 0.5
+
+    def score(x):
+        calls.append(len(x))
+        return x.mean((1, 2, 3))
+    for measure in (lambda m: pointing_game(m, masks), lambda m: mass_inside(m, masks), lambda m: rank_correlation(m, m.flip(-1)),
+                    lambda m: deletion(score, images, m, steps=3), lambda m: insertion(score, images, m, steps=3)):
+        together = measure(maps)
+        assert together.shape == maps.shape[:2] and torch.equal(together, torch.stack([measure(m) for m in maps]))
+    calls.clear()
+    replacement_curve(score, images, torch.zeros_like(images), maps, steps=3)
+    assert len(calls) == 2 + 3 * 2                      # both ends once, and two in between for each method
+
+
 def test_a_batch_is_a_loop(images):
     maps, masks = torch.rand(3, 64, 64), torch.rand(3, 64, 64) > 0.5
     for measure in (lambda x, m, k: pointing_game(m, k), lambda x, m, k: mass_inside(m, k),
