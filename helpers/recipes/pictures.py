@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
 
@@ -12,15 +13,17 @@ from helpers.nets import DATA, class_index, load_net, top_classes
 from helpers.recipes.measure import class_pictures
 from helpers.scenes import render_scenes
 from helpers.show import overlay, tile
+from helpers.transform_net import load_transform_net
 
 CLASSES = ["goldfish", "king penguin", "ladybug", "monarch", "lion", "brown bear", "lesser panda", "school bus",
            "sports car", "teapot", "pizza", "espresso", "mushroom", "lemon", "suspension bridge", "triumphal arch"]
 
 
 def row(pictures, titles, path, *, columns, width):
-    """Pictures (1,3,h,w) with a title under each, as one PNG."""
-    rows = -(-len(pictures) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(width, width / columns * 1.3 * rows), squeeze=False, layout="constrained")
+    """Pictures (1,3,h,w) with a title under each, as one file."""
+    rows, shape = -(-len(pictures) // columns), pictures[0].shape[2] / pictures[0].shape[3]
+    size = (width, (width / columns * shape + 0.4) * rows)      # inches; 0.4 for the title
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
         ax.imshow(picture[0].permute(1, 2, 0).numpy(), interpolation="nearest")
         ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
@@ -44,6 +47,13 @@ def one_idea(robust, drawn, path):
         path, columns=5, width=10)
 
 
+@torch.no_grad()
+def styles(path):
+    """One photograph in every style of the shipped painter."""
+    painter, photo = load_transform_net(), photos()["temple"].load((192, 256))
+    row([painter(photo, style) for style in painter.styles], painter.styles, path, columns=4, width=10)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.pictures", description=__doc__)
     parser.add_argument("--out", type=Path, default=DATA / "pictures")
@@ -56,6 +66,7 @@ def main(argv=None):
     said = [f"{guess[0][0]}\n{guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]
     large = F.interpolate(drawn[chosen], scale_factor=2)
     row(large.split(1), said, out / "class_pictures.png", columns=8, width=10)
+    styles(out / "styles.jpg")
 
 
 if __name__ == "__main__":
