@@ -1,5 +1,7 @@
 """What the layers of a network compute."""
 
+from threading import get_ident
+
 from helpers.errors import unknown
 
 
@@ -18,7 +20,7 @@ def activations(net, x, names):
     `names` is a list of layer names (see `layer_names`), or one name. The network stops after the last of them.
     Differentiable; of a layer that runs more than once, the first output. Raises KeyError for an unknown layer.
     """
-    names, known = [names] if isinstance(names, str) else list(names), layers(net)
+    names, known, here = [names] if isinstance(names, str) else list(names), layers(net), get_ident()
     for name in names:
         if name not in known:
             raise unknown("layer", name, known)
@@ -26,6 +28,8 @@ def activations(net, x, names):
 
     def keep(name):
         def hook(module, inputs, output):
+            if get_ident() != here:     # a board or a player uses the same network in a thread of its own
+                return
             found.setdefault(name, output.clone())    # a copy, since an in-place layer after this one would overwrite it
             if len(found) == len(hooks):
                 raise Enough

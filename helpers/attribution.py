@@ -1,6 +1,7 @@
 """Which pixels a score depends on. A score is a function of images, (b,3,h,w) -> (b,): one number for each image."""
 
 from contextlib import contextmanager
+from threading import get_ident
 
 import torch
 import torch.nn.functional as F
@@ -76,10 +77,10 @@ def grad_cam(net, x, layer, score):
     known = layers(net)
     if layer not in known:
         raise unknown("layer", layer, known)
-    found = []
+    found, here = [], get_ident()
 
     def cut_here(module, inputs, output):       # what comes before the layer needs no gradient
-        if not found:
+        if not found and get_ident() == here:   # another thread may use the network at the same time
             found.append(output.detach().clone().requires_grad_())
             return found[0].clone()             # a copy, since an in-place layer may follow
 

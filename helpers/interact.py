@@ -170,13 +170,14 @@ def board(fill, /, *, width=WIDTH, **controls):
         try:
             own = load_image(bytes(button.value[0]["content"])) if button.value else None
             for image, caption in fill(own, **{name: widget.value for name, widget in widgets.items()}):
-                drawn = ipywidgets.Image(value=png(image, width, quick=True), format="png")
-                tiles.append(ipywidgets.VBox([drawn, ipywidgets.HTML(caption)], layout={"max_width": f"{width + 40}px", "margin": "4px"}))
+                drawn = ipywidgets.Image(value=png(image, width, quick=True), format="png", layout={"width": "100%"})
+                fixed = {"width": f"{width}px", "flex": "0 0 auto", "margin": "4px"}     # or a row squeezes its pictures
+                tiles.append(ipywidgets.VBox([drawn, ipywidgets.HTML(caption)], layout=fixed))
                 first = first or time.monotonic() - began
                 with turn:
                     if number != latest[0]:         # something was changed meanwhile
                         return
-                    wall.children = (*tiles, *wall.children[len(tiles):])
+                    wall.children = tuple(tiles)
                     last = time.monotonic() - began
                     text.value = f"Pictures: {len(tiles)}; the first after {first:.1f} s, the last after {last:.1f} s"
             with turn:
@@ -186,12 +187,13 @@ def board(fill, /, *, width=WIDTH, **controls):
         except Exception as error:
             if number == 0:
                 raise
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"    # a thread has no other place to show it
+            if number == latest[0]:
+                text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"    # a thread has no other place to show it
 
     def begin(_=None):
         with turn:
             latest[0] += 1
-            number = latest[0]
+            number, wall.children, text.value = latest[0], (), ""
         threading.Thread(target=draw, args=(number,), daemon=True).start()
 
     for widget in (*widgets.values(), button):

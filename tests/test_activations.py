@@ -1,8 +1,11 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
 
 from helpers.activations import activations, layers
+from helpers.attribution import grad_cam
 
 
 def test_equal_to_running_the_layers_by_hand(random_net, images):
@@ -69,3 +72,29 @@ def test_nothing_changes_when_the_network_raises(random_net, unchanged):
 def test_layers_leave_out_what_is_no_layer(random_net):
     assert list(layers(random_net))[:3] == ["conv1", "relu1", "conv2"]
     assert not {"normalize", "flatten"} & set(layers(random_net))
+
+
+class Elsewhere(nn.Module):
+    """Passes its input on, and meanwhile lets another thread use the network."""
+
+    def __init__(self):
+        super().__init__()
+        self.meanwhile = None
+
+    def forward(self, x):
+        if self.meanwhile and threading.current_thread() is threading.main_thread():
+            other = threading.Thread(target=self.meanwhile)
+            other.start(), other.join()
+        return x
+
+
+def test_another_thread_may_use_the_network_meanwhile():
+    pause = Elsewhere()
+    net = nn.Sequential(pause, nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    x, other = torch.rand(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    wanted, seen = net(x), []
+    pause.meanwhile = lambda: seen.append(net(other))       # without care it would be kept in place of x's, or stopped short
+    assert torch.equal(activations(net, x, "2")["2"], wanted) and torch.equal(seen[0], net(other))
+    cam = grad_cam(net, x, "1", lambda y: y.sum((1, 2, 3)))
+    pause.meanwhile = None
+    assert torch.equal(cam, grad_cam(net, x, "1", lambda y: y.sum((1, 2, 3))))
