@@ -13,7 +13,9 @@ def live(steps, *, every=0.1, width=2 * WIDTH):
     """Passes on the steps of `descend`, and shows the picture as it grows, at most once in `every` seconds."""
     import ipywidgets
     from IPython.display import display
-    picture, text, last = ipywidgets.Image(format="png"), ipywidgets.HTML(), 0.0
+    # its own size, not stretched over the page
+    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
+    text, last = ipywidgets.HTML(), 0.0
     display(ipywidgets.VBox([picture, text]))
 
     def draw(step):
@@ -82,7 +84,6 @@ def explore(draw, /, **controls):
     the values of the controls before it that gives one of these. An error in `draw` is shown in place of the text.
     """
     import ipywidgets
-    # its own size, not stretched over the page
     picture, text = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"}), ipywidgets.HTML()
     widgets = {}
 
