@@ -346,9 +346,17 @@ def peak_memory(pid):
     """The largest memory of a process so far, as ", 700 MB at most"; nothing where the system has no /proc."""
     try:
         peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        unused = gpu_libraries(Path(f"/proc/{pid}/smaps").read_text())
     except OSError:
         return ""
-    return f", {int(peak[1]) * 1024 / 1e6:.0f} MB at most" if peak else ""
+    note = f", {unused:.0f} MB of it the pages of GPU libraries" if unused >= 1 else ""     # builds for CPUs come without them
+    return f", {int(peak[1]) * 1024 / 1e6:.0f} MB at most{note}" if peak else ""
+
+
+def gpu_libraries(smaps):
+    """MB in memory of the files of CUDA and Triton, from the text of /proc/PID/smaps."""
+    pages = re.findall(r"^\S+-\S+ .*/(?:site-packages/(?:nvidia|triton)/.+|lib\w+_cuda\S*)\n(?:\w+: .*\n)*?Rss:\s+(\d+) kB", smaps, re.MULTILINE)
+    return sum(map(int, pages)) * 1024 / 1e6
 
 
 def execute_one(path, inplace):

@@ -1,6 +1,8 @@
 """run.py: when it makes the environment anew, which PyTorch it takes, what it says. Nothing here needs a network."""
 
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -378,3 +380,29 @@ def test_notebooks_are_executed_told_and_stored(project, capfd):
     assert (folder / "02_bad.ipynb").read_bytes() == before, "a notebook that fails is not stored"
     assert ">42" in (run.BUILD / "01_good.html").read_text(encoding="utf-8")
     assert "NameError" in (run.BUILD / "02_bad.html").read_text(encoding="utf-8")
+
+
+def test_pages_of_gpu_libraries_are_counted():
+    smaps = """\
+7f00-7f10 r-xp 00000000 08:01 11   /my nvidia/env/lib/site-packages/torch/lib/libtorch_cuda.so
+Size:               64 kB
+Rss:                40 kB
+Pss:                30 kB
+7f10-7f20 r--p 00000000 08:01 12   /my nvidia/env/lib/site-packages/torch/lib/libtorch_cpu.so
+Size:               64 kB
+Rss:               500 kB
+7f20-7f30 r--p 00000000 08:01 13   /env/site-packages/nvidia/cu13/lib/libcublas.so.13
+Size:               64 kB
+Rss:                60 kB
+7f30-7f40 rw-p 00000000 00:00 0
+Rss:               700 kB
+7f40-7f50 r-xp 00000000 08:01 14   /env/site-packages/triton/_C/libtriton.so
+Rss:              1000 kB
+"""
+    assert run.gpu_libraries(smaps) == 1100 * 1024 / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system has no /proc")
+def test_peak_memory_of_a_process_and_of_none():
+    assert re.fullmatch(r", \d+ MB at most(, \d+ MB of it the pages of GPU libraries)?", run.peak_memory(os.getpid()))
+    assert run.peak_memory(2 ** 30) == ""
