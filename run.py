@@ -355,7 +355,8 @@ def peak_memory(pid):
 
 def gpu_libraries(smaps):
     """MB in memory of the files of CUDA and Triton, from the text of /proc/PID/smaps."""
-    pages = re.findall(r"^\S+-\S+ .*/(?:site-packages/(?:nvidia|triton)/.+|lib\w+_cuda\S*)\n(?:\w+: .*\n)*?Rss:\s+(\d+) kB", smaps, re.MULTILINE)
+    library, lines = r"site-packages/(?:nvidia|triton)/.+|lib\w+_cuda\S*", r"(?:\w+: .*\n)*?"
+    pages = re.findall(rf"^\S+-\S+ .*/(?:{library})\n{lines}Rss:\s+(\d+) kB", smaps, re.MULTILINE)
     return sum(map(int, pages)) * 1024 / 1e6
 
 

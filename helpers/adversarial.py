@@ -6,18 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from helpers.attribution import gradient_of
-from helpers.errors import unknown
+from helpers.errors import check_count, unknown
 from helpers.images import check_images
-from helpers.optimize import check_ball, project_l2, project_linf
+from helpers.optimize import check_ball, project_l2, project_linf, steepest
 
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
-
-
-def steepest(gradient, norm):
-    """The step of length 1 that raises a plane most, (b,3,h,w) -> (b,3,h,w): g / |g| in l2, sign(g) in l-infinity."""
-    if norm == "linf":
-        return gradient.sign()
-    return gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
 
 
 def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
@@ -26,7 +19,7 @@ def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
     `norm` says what a length is: "l2" over all pixels and colours, or "linf", the largest change of any. Each step has the
     length `step`; 2.5 epsilon / steps unless given. One step of length epsilon in linf is FGSM, Goodfellow 2015.
     """
-    check_ball(x, x, epsilon), check_steps(steps)
+    check_ball(x, x, epsilon), check_count(steps, "steps")
     step = 2.5 * epsilon / steps if step is None else step
     if not 0 < step < float("inf"):
         raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
@@ -54,7 +47,7 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
     Untargeted, away from its label; or towards `targets` (b,), until that is the answer. l2 steps of length `step`, in
     pixels of [0, 1]; the pixels stay in [0, 1]. An image that is named wrong from the start has distance 0.
     """
-    check_images(x), check_steps(steps)
+    check_images(x), check_count(steps, "steps")
     if not 0 < step < float("inf"):
         raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
     labels = check_classes(net, labels, len(x), x.device)
@@ -74,11 +67,6 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
                 break
             y[going] = (y[going] + step * steepest(gradient, "l2")).clamp(0, 1)
     return Fooled(y, success, (y - x).flatten(1).norm(dim=1), taken)
-
-
-def check_steps(steps):
-    if not 1 <= steps < float("inf") or steps != int(steps):
-        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
 
 
 def check_classes(net, classes, n, device):

@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 
 from helpers.activations import activations
-from helpers.adversarial import steepest
 from helpers.attribution import input_gradient
 from helpers.evaluation import mask_iou
 from helpers.features import nearest_neighbors
 from helpers.losses import gram_matrix, total_variation
 from helpers.nets import class_index
+from helpers.optimize import steepest
 
 
 def verdict(answer, right, wrong=(), *, tolerance=1e-5):

@@ -11,6 +11,12 @@ def unknown(what, name, known):
     return Message(f"There is no {what} {str(name)!r}. {hint}")
 
 
+def check_count(n, what):
+    """Raises ValueError unless n, of what is counted ("steps"), is a whole number of at least 1."""
+    if not 1 <= n < float("inf") or n != int(n):
+        raise ValueError(f"Got {n} {what}; expected a whole number, at least 1.")
+
+
 class Message(KeyError):
     """A KeyError whose text prints as a sentence, not as its repr."""
 

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from helpers.activations import layers
 from helpers.attribution import covered, values
-from helpers.errors import unknown
+from helpers.errors import check_count, unknown
 from helpers.images import check_images
 from helpers.transforms import gaussian_blur
 
@@ -77,8 +77,7 @@ def replacement_curve(score, start, end, maps, *, steps=16):
     check_maps(maps, size=(len(start), *start.shape[2:]))
     if start.shape != end.shape:
         raise ValueError(f"Got images {tuple(start.shape)} to start from and {tuple(end.shape)} to end with; expected the same shape.")
-    if not 1 <= steps < float("inf") or steps != int(steps):
-        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
+    check_count(steps, "steps")
     ranks = maps.flatten(-2).argsort(dim=-1, descending=True, stable=True).argsort(-1).view(-1, 1, *maps.shape[-3:])
     counts = torch.linspace(0, maps.shape[-2] * maps.shape[-1], int(steps) + 1).round().long().tolist()[1:-1]
     first, last = values(score, start.clone()), values(score, end.clone())       # a score may work in place

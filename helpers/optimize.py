@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from helpers.errors import check_count
 from helpers.images import check_images, resize
 from helpers.param import PixelImage
 
@@ -25,6 +26,13 @@ def last(steps):
     if not found:
         raise ValueError("Got no step; expected at least one, as `descend` yields them.")
     return found.pop()
+
+
+def steepest(gradient, norm):
+    """The step of length 1 that raises a plane most, (b, ...) -> (b, ...): g / |g| in l2, sign(g) in l-infinity; each image alone."""
+    if norm == "linf":
+        return gradient.sign()
+    return gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, *[1] * (gradient.ndim - 1))
 
 
 class NormalizedGradient(torch.optim.Optimizer):
@@ -47,8 +55,7 @@ class NormalizedGradient(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    norm = p.grad.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, *[1] * (p.ndim - 1))
-                    p.sub_(group["lr"] * p.grad / norm)
+                    p.sub_(group["lr"] * steepest(p.grad, "l2"))
         return loss
 
 
@@ -60,8 +67,7 @@ def descend(image, loss, *, steps, optimizer=None):
     To maximise a score, give its negative. The network's parameters get no gradient.
     Raises ValueError if the loss is not one number, not finite (with the step's number), or has no gradient.
     """
-    if not 1 <= steps < float("inf") or steps != int(steps):
-        raise ValueError(f"Got {steps} steps; expected a whole number, at least 1.")
+    check_count(steps, "steps")
     parameters = [p for p in image.parameters() if p.requires_grad]
     optimizer = optimizer(parameters) if optimizer else NormalizedGradient(parameters)
 

@@ -18,7 +18,7 @@ def linear_probe(features, labels, *, ridge=0.1):
     and variance 1; W and b are then written for the features as they came. Hoerl & Kennard 1970; as scikit-learn's
     RidgeClassifier(alpha=ridge * n) does on standardised features. Raises ValueError for labels of one class.
     """
-    check_classes(labels, len(features))
+    check_training_labels(labels, len(features))
     if not 0 < ridge < float("inf"):
         raise ValueError(f"Got ridge={ridge}; expected a number of more than 0.")
     features = rows(features, "features")
@@ -44,7 +44,7 @@ def check_labels(labels, n):
         raise ValueError(f"Got {got} as labels; expected whole numbers, one for each of {n} images. Try scenes.codes('material').")
 
 
-def check_classes(labels, n):
+def check_training_labels(labels, n):
     check_labels(labels, n)
     if n == 0 or labels.min() < 0 or len(labels.unique()) < 2:
         raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; a probe needs at least two classes, numbered from 0.")
@@ -75,5 +75,5 @@ def fit_probe(net, images, labels, layer, *, ridge=0.1):
 
     Measure it on other images than these. See `linear_probe` for how it is fitted, `pooled` for what it sees of a map.
     """
-    check_classes(labels, len(images))
+    check_training_labels(labels, len(images))
     return Probe(net, layer, *linear_probe(codes(net, images, layer)[layer], labels, ridge=ridge))

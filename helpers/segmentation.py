@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 
+from helpers.errors import check_count
 from helpers.images import check_images
 
 NEEDED = 10     # pixels of each kind; OpenCV fits five Gaussians to each
@@ -44,8 +45,7 @@ def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, iterations=
     sure = seeds(saliency_map, foreground=foreground, background=background)
     if image.shape[0] != 1 or image.shape[2:] != sure.shape[1:]:
         raise ValueError(f"Got an image {tuple(image.shape)} and a map {tuple(sure.shape)}; expected (1, 3, h, w) and (1, h, w).")
-    if not 1 <= iterations < float("inf") or iterations != int(iterations):
-        raise ValueError(f"Got {iterations} iterations; expected a whole number, at least 1.")
+    check_count(iterations, "iterations")
     if min((sure == 1).sum(), (sure == -1).sum()) < NEEDED:
         return fallback(saliency_map, sure, f"the map leaves fewer than {NEEDED} pixels of one kind")
     labels = torch.where(sure == 1, cv2.GC_FGD, torch.where(sure == -1, cv2.GC_BGD, cv2.GC_PR_BGD))

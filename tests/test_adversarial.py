@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.adversarial import fool, perturb, steepest
-from helpers.optimize import project_l2, project_linf
+from helpers.adversarial import fool, perturb
+from helpers.optimize import project_l2, project_linf, steepest
 
 
 @pytest.fixture
