@@ -9,17 +9,31 @@ from helpers.images import load_image
 from helpers.show import WIDTH, png
 
 
+def frame():
+    """A place for a picture of its own size, hidden until it has one: browsers draw an empty image as a broken one."""
+    import ipywidgets
+    return ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
+
+
+def put(image, place, width):
+    # An Image widget has no alt text, and a tooltip breaks its view: the line of text below says what is shown.
+    place.value, place.layout.display = png(image, width, quick=True), None
+
+
+def fault(error):
+    """An error as a line of text, for a callback or a thread that has no other place to show it."""
+    return f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+
+
 def live(steps, *, every=0.1, width=2 * WIDTH):
     """Passes on the steps of `descend`, and shows the picture as it grows, at most once in `every` seconds."""
     import ipywidgets
     from IPython.display import display
-    # its own size, not stretched over the page
-    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
-    text, last = ipywidgets.HTML(), 0.0
+    picture, text, last = frame(), ipywidgets.HTML(), 0.0
     display(ipywidgets.VBox([picture, text]))
 
     def draw(step):
-        picture.value = png(step.image[:1].clamp(0, 1), width, quick=True)
+        put(step.image[:1].clamp(0, 1), picture, width)
         text.value = f"step {step.index}, loss {step.loss:.3f}"
 
     step = None
@@ -44,11 +58,10 @@ def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
     import ipywidgets
     widgets = {name: make_control(name, spec) for name, spec in controls.items()}
     start, stop = ipywidgets.Button(description="draw", icon="play"), ipywidgets.Button(description="stop", icon="stop", disabled=True)
-    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
-    text, stopped = ipywidgets.HTML("Press <i>draw</i>."), threading.Event()
+    picture, text, stopped = frame(), ipywidgets.HTML("Press <i>draw</i>."), threading.Event()
 
     def draw(step, drawn, began):
-        picture.value, picture.layout.display = png(step.image[:1].clamp(0, 1), width, quick=True), None
+        put(step.image[:1].clamp(0, 1), picture, width)
         rate = drawn / max(time.monotonic() - began, 1e-9)
         text.value = f"step {step.index}, loss {step.loss:.3f}, {rate:.0f} pictures a second"
 
@@ -63,8 +76,8 @@ def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
                     draw(step, drawn, began)
             if step is not None:
                 draw(step, max(drawn, 1), began)
-        except Exception as error:          # a thread has no other place to show it
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+        except Exception as error:
+            text.value = fault(error)
         start.disabled, stop.disabled = False, True
 
     def begin(_):
@@ -84,8 +97,7 @@ def explore(draw, /, **controls):
     the values of the controls before it that gives one of these. An error in `draw` is shown in place of the text.
     """
     import ipywidgets
-    picture, text = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"}), ipywidgets.HTML()
-    widgets = {}
+    picture, text, widgets = frame(), ipywidgets.HTML(), {}
 
     def values():
         return {name: widget.value for name, widget in widgets.items()}
@@ -99,10 +111,10 @@ def explore(draw, /, **controls):
                 adjust(widgets[name], resolve(spec))
         try:
             image, says = draw(**values())
-            # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
-            picture.value, text.value = png(image, 6 * WIDTH, quick=True), says
-        except Exception as error:              # a callback has no other place to show it
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+            put(image, picture, 6 * WIDTH)
+            text.value = says
+        except Exception as error:
+            text.value = fault(error)
 
     for name, spec in controls.items():
         widgets[name] = make_control(name, resolve(spec))
@@ -135,18 +147,17 @@ def upload(draw):
     """
     import ipywidgets
     button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
-    # hidden until there is one: browsers draw an empty image as a broken one
-    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
-    text = ipywidgets.HTML("No picture was chosen yet.")
+    picture, text = frame(), ipywidgets.HTML("No picture was chosen yet.")
 
     def take(change):
         if not change.new:
             return
         try:
             image, says = draw(load_image(bytes(change.new[0]["content"])))
-            picture.value, picture.layout.display, text.value = png(image, 6 * WIDTH, quick=True), None, says
-        except Exception as error:              # a callback has no other place to show it
-            text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+            put(image, picture, 6 * WIDTH)
+            text.value = says
+        except Exception as error:
+            text.value = fault(error)
 
     button.observe(take, "value")
     return ipywidgets.VBox([button, picture, text])
@@ -189,7 +200,7 @@ def board(fill, /, *, width=WIDTH, **controls):
             if number == 0:
                 raise
             if number == latest[0]:
-                text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"    # a thread has no other place to show it
+                text.value = fault(error)
 
     def begin(_=None):
         with turn:
