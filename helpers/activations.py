@@ -14,17 +14,22 @@ def layers(net):
     return {name: module for name, module in net.named_modules() if name and name not in ("normalize", "flatten")}
 
 
+def find_layer(net, name):
+    """A layer by its name -> module; raises KeyError with the closest names if there is none."""
+    known = layers(net)
+    if name not in known:
+        raise unknown("layer", name, known)
+    return known[name]
+
+
 def activations(net, x, names):
     """Outputs of some layers, images (b,3,h,w) -> dict name -> tensor.
 
     `names` is a list of layer names (see `layer_names`), or one name. The network stops after the last of them.
     Differentiable; of a layer that runs more than once, the first output. Raises KeyError for an unknown layer.
     """
-    names, known, here = [names] if isinstance(names, str) else list(names), layers(net), get_ident()
-    for name in names:
-        if name not in known:
-            raise unknown("layer", name, known)
-    found, hooks = {}, []
+    names, here = [names] if isinstance(names, str) else list(names), get_ident()
+    modules, found, hooks = {name: find_layer(net, name) for name in names}, {}, []
 
     def keep(name):
         def hook(module, inputs, output):
@@ -36,7 +41,7 @@ def activations(net, x, names):
         return hook
 
     try:
-        hooks += [known[name].register_forward_hook(keep(name)) for name in dict.fromkeys(names)]
+        hooks += [module.register_forward_hook(keep(name)) for name, module in modules.items()]
         net(x)
     except Enough:
         pass

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from helpers.attribution import gradient_of
-from helpers.errors import check_count, unknown
+from helpers.errors import check_count, check_positive, unknown
 from helpers.images import check_images
+from helpers.nets import check_classes
 from helpers.optimize import check_ball, project_l2, project_linf, steepest
 
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
@@ -21,8 +22,7 @@ def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
     """
     check_ball(x, x, epsilon), check_count(steps, "steps")
     step = 2.5 * epsilon / steps if step is None else step
-    if not 0 < step < float("inf"):
-        raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
+    check_positive(step, "step length, in pixels of [0, 1]")
     if norm not in PROJECTIONS:
         raise unknown("norm", norm, PROJECTIONS)
     y = x.detach()
@@ -47,9 +47,7 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
     Untargeted, away from its label; or towards `targets` (b,), until that is the answer. l2 steps of length `step`, in
     pixels of [0, 1]; the pixels stay in [0, 1]. An image that is named wrong from the start has distance 0.
     """
-    check_images(x), check_count(steps, "steps")
-    if not 0 < step < float("inf"):
-        raise ValueError(f"Got a step of {step}; expected more than 0, in pixels of [0, 1].")
+    check_images(x), check_count(steps, "steps"), check_positive(step, "step length, in pixels of [0, 1]")
     labels = check_classes(net, labels, len(x), x.device)
     targets = None if targets is None else check_classes(net, targets, len(x), x.device)
     goal, sign = (labels, 1) if targets is None else (targets, -1)
@@ -67,13 +65,3 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
                 break
             y[going] = (y[going] + step * steepest(gradient, "l2")).clamp(0, 1)
     return Fooled(y, success, (y - x).flatten(1).norm(dim=1), taken)
-
-
-def check_classes(net, classes, n, device):
-    classes = torch.as_tensor(classes)
-    if classes.is_floating_point() or classes.dtype == torch.bool or classes.shape != (n,):
-        raise ValueError(f"Got {classes.dtype} of shape {tuple(classes.shape)} as classes; expected one number for each of {n} images. "
-                         "Try class_index(net, name).")
-    if len(classes) and not 0 <= classes.min() <= classes.max() < len(net.classes):
-        raise ValueError(f"Got classes from {classes.min()} to {classes.max()}; expected 0 to {len(net.classes) - 1}.")
-    return classes.to(device).long()

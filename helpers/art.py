@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from helpers.errors import unknown
-from helpers.images import pair
+from helpers.images import center_crop, pair, photos, resize
 
 FINE = 3        # everything is drawn so many times larger, then averaged: smooth edges without further ado
 
@@ -148,7 +148,7 @@ def waves(rng, shape, unit):
 STYLES = {f.__name__: f for f in (strokes, glass, marbling, woodcut, points, mosaic, waves)}
 
 
-def draw(name, size=256, *, seed=0):
+def draw_style(name, size=256, *, seed=0):
     """A style by its name, (1,3,h,w) in [0,1]; the same seed draws the same. `STYLES` has the names.
 
     `size` is 256 or (h, w); strokes, stones and dots grow with the shorter side.
@@ -159,3 +159,11 @@ def draw(name, size=256, *, seed=0):
     picture = STYLES[name](np.random.default_rng(seed), (FINE * h, FINE * w), FINE * min(h, w) / 256)
     fine = torch.from_numpy(np.ascontiguousarray(np.clip(picture, 0, 1), np.float32)).permute(2, 0, 1)
     return torch.nn.functional.avg_pool2d(fine[None], FINE)
+
+
+def style_image(name, size=256):
+    """A style by its name: drawn by code, or the middle of a photograph of `photos()`, (1,3,size,size) in [0,1]."""
+    if name in STYLES:
+        return draw_style(name, size)
+    photo = photos()[name].load()
+    return resize(photo[..., 130:310, 200:380] if name == "dahlia" else center_crop(photo, size), size)

@@ -1,11 +1,13 @@
 """Pictures that a network itself asks for: gradient ascent on scores, with what keeps it from mere noise."""
 
+import copy
 from dataclasses import replace
 
 import torch
 
-from helpers.adversarial import check_classes
+from helpers.errors import check_k
 from helpers.images import check_images
+from helpers.nets import check_classes
 from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import PixelImage
 
@@ -19,9 +21,7 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
     `penalty(x) -> (b,)`, what is taken off the scores;
     `between(x, gradient, index)`, the pixels after a step, from those before, the step's gradient of the loss, its number.
     """
-    if image is None:
-        where = next(net.parameters(), torch.empty(0)).device       # noise is drawn on the CPU, so that it is the same everywhere
-        image = PixelImage.noise(64, 64, batch=len(classes), generator=torch.Generator().manual_seed(seed), device=where)
+    image = grey_noise(net, len(classes), seed) if image is None else image
     classes = check_classes(net, classes, len(image()), image().device)
     if between is not None and not isinstance(image, PixelImage):
         raise ValueError(f"`between` changes pixels, and a {type(image).__name__} has none of its own. Try PixelImage, or `see`.")
@@ -38,14 +38,25 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
         yield step
 
 
-def class_pictures(net, classes, *, image=None, batch=24, **how):
+def grey_noise(net, n, seed):
+    """Where `ascend` starts: n images of 64 x 64, drawn on the CPU, so that they are the same everywhere -> PixelImage."""
+    where = next(net.parameters(), torch.empty(0)).device
+    return PixelImage.noise(64, 64, batch=n, generator=torch.Generator().manual_seed(seed), device=where)
+
+
+def class_pictures(net, classes, *, image=None, batch=24, seed=0, **how):
     """The last picture of `ascend` for each class, (b,) -> (b,3,h,w), `batch` of them at a time; arguments as there.
 
-    But `image` is a function of how many are asked for: `lambda n: FourierImage.noise(64, 64, batch=n)`.
+    But `image` is a function of how many are asked for: `lambda n: FourierImage.noise(64, 64, batch=n)`. All starts are drawn
+    at once, so that `batch` decides about memory only (and, where `see` draws at random, about how often it does).
     """
-    done = []
-    for part in torch.as_tensor(classes).split(batch):
-        done.append(last(ascend(net, part, image=None if image is None else image(len(part)), **how)).image)
+    classes, done = torch.as_tensor(classes), []
+    starts = grey_noise(net, len(classes), seed) if image is None else image(len(classes))
+    for part in torch.arange(len(classes)).split(batch):
+        some = copy.deepcopy(starts)
+        for p in some.parameters():
+            p.data = p.data[part]
+        done.append(last(ascend(net, classes[part], image=some, **how)).image)
     return torch.cat(done)
 
 
@@ -68,7 +79,6 @@ def named(net, images, classes, k=1):
     """Does the network name the class of each image among its k first answers? (b,3,h,w), (b,) -> (b,) bool."""
     check_images(images)
     classes = check_classes(net, classes, len(images), images.device)
-    if not 1 <= k <= len(net.classes):
-        raise ValueError(f"Got k={k}; expected 1 to {len(net.classes)}.")
+    check_k(k, len(net.classes), "classes")
     scores = torch.cat([net(x) for x in images.split(32)])
     return (scores.topk(k, dim=1).indices == classes[:, None]).any(1)

@@ -1,14 +1,14 @@
 """Which pixels a score depends on. A score is a function of images, (b,3,h,w) -> (b,): one number for each image."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from helpers.activations import layers
-from helpers.errors import unknown
+from helpers.activations import find_layer
+from helpers.errors import check_count, check_positive, describe, unknown
 from helpers.images import check_images, pair
 
 
@@ -16,8 +16,7 @@ def values(score, x):
     """score(x), if it is one number per image, (b,); raises ValueError otherwise."""
     y = score(x)
     if not torch.is_tensor(y) or y.shape != x.shape[:1]:
-        got = f"a tensor of shape {tuple(y.shape)}" if torch.is_tensor(y) else f"a {type(y).__name__}"
-        raise ValueError(f"The score gave {got} for {len(x)} image(s); expected one number per image, shape ({len(x)},). "
+        raise ValueError(f"The score gave {describe(y)} for {len(x)} image(s); expected one number per image, shape ({len(x)},). "
                          "Try lambda x: net(x)[:, k].")
     return y
 
@@ -57,9 +56,7 @@ def smooth_grad(score, x, *, samples=16, sigma=0.1, seed=0):
     Each copy has Gaussian noise of standard deviation `sigma`, in pixels of [0, 1]; it is not clamped. Smilkov 2017, who
     average the gradient with its sign; so do we, and take the largest |mean| of the three colours at the end.
     """
-    check_images(x)
-    if not 1 <= samples < float("inf") or samples != int(samples) or not 0 <= sigma < float("inf"):
-        raise ValueError(f"Got {samples} samples and sigma={sigma}; expected a whole number from 1, and sigma from 0.")
+    check_images(x), check_count(samples, "samples"), check_positive(sigma, "sigma", zero=True)
     generator, total = torch.Generator().manual_seed(seed), torch.zeros_like(x)
     for _ in range(int(samples)):
         total += gradient_of(score, x.detach() + sigma * torch.randn(x.shape, generator=generator).to(x))
@@ -74,17 +71,14 @@ def grad_cam(net, x, layer, score):
     with relu_attributions, enlarged.
     """
     check_images(x)
-    known = layers(net)
-    if layer not in known:
-        raise unknown("layer", layer, known)
-    found, here = [], get_ident()
+    module, found, here = find_layer(net, layer), [], get_ident()
 
     def cut_here(module, inputs, output):       # what comes before the layer needs no gradient
         if not found and get_ident() == here:   # another thread may use the network at the same time
             found.append(output.detach().clone().requires_grad_())
             return found[0].clone()             # a copy, since an in-place layer may follow
 
-    hook = known[layer].register_forward_hook(cut_here)
+    hook = module.register_forward_hook(cut_here)
     try:
         with torch.enable_grad():
             y = values(lambda x: score(net(x)), x)
@@ -148,27 +142,40 @@ def starts(length, window, stride):
 
 
 class _Rule(torch.autograd.Function):
-    """ReLU with another backward rule: for the gradient R from above and the input f, as in Springenberg 2015."""
+    """ReLU, or with `top` 6 ReLU6, with another backward rule for the gradient R from above: Springenberg 2015."""
 
     @staticmethod
-    def forward(ctx, f, rule, in_place):
-        ctx.save_for_backward(f > 0)
+    def forward(ctx, f, rule, top, in_place):
+        ctx.save_for_backward((f > 0) if top is None else (f > 0) & (f < top))
         ctx.rule = rule
         if in_place:
             ctx.mark_dirty(f)
-            return f.clamp_(min=0)
-        return f.clamp(min=0)
+            return f.clamp_(0, top)
+        return f.clamp(0, top)
 
     @staticmethod
     def backward(ctx, R):
-        active, = ctx.saved_tensors
-        if ctx.rule == "deconvnet":
-            return R.clamp(min=0), None, None           # [R > 0] R
-        return R.clamp(min=0) * active, None, None      # guided: [f > 0] [R > 0] R
+        on, = ctx.saved_tensors
+        R = R.clamp(min=0)                                                      # deconvnet: [R > 0] R
+        return R * on if ctx.rule == "guided" else R, None, None, None          # guided: [f > 0] [R > 0] R
 
 
-IN_PLACE = {torch.relu_, torch.Tensor.relu_}
-RELUS = {torch.relu, torch.Tensor.relu, F.relu} | IN_PLACE     # nn.ReLU calls F.relu; F.relu_ is torch.relu_
+def relu(input, inplace=False):
+    return input, None, inplace
+
+
+def relu6(input, inplace=False):
+    return input, 6, inplace
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):      # nn.ReLU6 calls it from 0 to 6
+    return (input, max_val, inplace) if min_val == 0 else None
+
+
+# How each way of calling a ReLU says what goes in, where it ends, and whether it works in place. nn.ReLU calls F.relu.
+RELUS = {torch.relu: relu, torch.Tensor.relu: relu, F.relu: relu, F.relu6: relu6, F.hardtanh: hardtanh}
+RELUS |= {in_place: lambda input: (input, None, True) for in_place in (torch.relu_, torch.Tensor.relu_)}        # F.relu_ is torch.relu_
+OTHERS = {"gelu", "silu", "leaky_relu", "elu", "selu", "celu", "prelu", "rrelu", "mish", "softplus", "hardswish", "hardtanh"}
 
 
 class _EveryReLU(TorchFunctionMode):
@@ -179,28 +186,30 @@ class _EveryReLU(TorchFunctionMode):
         self.rule = rule
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func not in RELUS:
-            return func(*args, **kwargs)
-        f, *rest = args or (kwargs["input"],)
-        return _Rule.apply(f, self.rule, func in IN_PLACE or kwargs.get("inplace", bool(rest and rest[0])))
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "").rstrip("_")
+        called = RELUS[func](*args, **kwargs) if func in RELUS else None
+        if called:
+            f, top, in_place = called
+            return _Rule.apply(f, self.rule, top, in_place)
+        if name in OTHERS:
+            raise ValueError(f"The network computes {name}, and the rule {self.rule!r} is defined for ReLU and ReLU6 only. "
+                             "Try 'plain', which is the derivative of anything.")
+        return func(*args, **kwargs)
 
 
 @contextmanager
 def relu_backward(rule):
     """While it is open, every ReLU passes gradients back by `rule`: "plain", "deconvnet" or "guided".
 
-    plain      [f > 0] R            the derivative
+    plain      [f > 0] R            the derivative; of ReLU6 [0 < f < 6] R
     deconvnet          [R > 0] R    Zeiler & Fergus 2014
-    guided     [f > 0] [R > 0] R    Springenberg 2015
+    guided     [f > 0] [R > 0] R    Springenberg 2015; of ReLU6 [0 < f < 6] [R > 0] R
 
     The forward pass must run inside. Networks are not changed. Captum's GuidedBackprop and Deconvolution reach only
-    ReLUs that are modules.
+    ReLUs that are modules. Raises ValueError where the network has another activation, such as GELU or SiLU, for which these
+    rules say nothing.
     """
     if rule not in ("plain", "deconvnet", "guided"):
         raise unknown("backward rule", rule, ("plain", "deconvnet", "guided"))
-    if rule == "plain":
+    with nullcontext() if rule == "plain" else _EveryReLU(rule):
         yield
-    else:
-        with _EveryReLU(rule):
-            yield

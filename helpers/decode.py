@@ -9,6 +9,8 @@ from contextlib import ExitStack
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from helpers.errors import describe
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 MAX_SIDE = 1024             # a phone's 50 million pixels would need 600 MB as floats, and no network here can use them
 MAX_PIXELS = 60_000_000     # they need 500 MB while scaled down; a JPEG may have more, since it is decoded at a fraction of its size
@@ -43,7 +45,7 @@ def check_source(source, name):
             raise ValueError(f"{name} {kind}; expected the path of a picture. Try a full path; others start from {os.getcwd()!r}.")
     elif not isinstance(source, (bytes, bytearray, memoryview, Image.Image)):
         if not hasattr(source, "read") or isinstance(source, io.TextIOBase) or getattr(source, "closed", False):
-            raise TypeError(f"Got an object of type {type(source).__name__}; expected a path, bytes, a file that is open with "
+            raise TypeError(f"Got {describe(source)}; expected a path, bytes, a file that is open with "
                             "mode 'rb', or a PIL image. Try PIL's Image.fromarray for an array.")
 
 

@@ -5,12 +5,13 @@ Maps of several methods may come in one tensor, (methods,b,h,w); each measure th
 
 from copy import deepcopy
 
+import numpy as np
 import torch
-from scipy.stats import spearmanr
+from scipy import stats
 
-from helpers.activations import layers
+from helpers.activations import find_layer
 from helpers.attribution import covered, values
-from helpers.errors import check_count, unknown
+from helpers.errors import check_count, check_positive, describe
 from helpers.images import check_images
 from helpers.transforms import gaussian_blur
 
@@ -18,9 +19,8 @@ from helpers.transforms import gaussian_blur
 def check_maps(maps, *, size=None, masks=None):
     """Raises unless maps are (b,h,w) or (methods,b,h,w), finite, and of the size of the images or masks they belong to."""
     if not torch.is_tensor(maps) or maps.ndim not in (3, 4) or 0 in maps.shape:
-        got = f"a tensor of shape {tuple(maps.shape)}" if torch.is_tensor(maps) else f"a {type(maps).__name__}"
-        raise ValueError(f"Got {got} as maps; expected (b, h, w), one map for each image, or "
-                         "(methods, b, h, w). Try map[None] for one, maps.mean(1) for colours.")
+        raise ValueError(f"Got {describe(maps)} as maps; expected (b, h, w), one map for each image, or (methods, b, h, w). "
+                         " Try map[None] for one, maps.mean(1) for colours.")
     if not maps.isfinite().all():
         raise ValueError("Some values of the maps are infinite or not a number.")
     if size is not None and maps.shape[-3:] != size:
@@ -28,8 +28,7 @@ def check_maps(maps, *, size=None, masks=None):
                          "Try torch.nn.functional.interpolate.")
     if masks is not None:
         if not torch.is_tensor(masks) or masks.dtype != torch.bool:
-            got = f"a {masks.dtype} tensor" if torch.is_tensor(masks) else f"a {type(masks).__name__}"
-            raise TypeError(f"Got {got} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
+            raise TypeError(f"Got {describe(masks)} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
         if masks.shape != maps.shape[-3:]:
             raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
                              "Try torch.nn.functional.interpolate on the maps.")
@@ -45,8 +44,7 @@ def pointing_game(maps, masks, *, tolerance=0):
     Always report beside it what the centre and a random pixel score.
     """
     check_maps(maps, masks=masks)
-    if not tolerance >= 0:
-        raise ValueError(f"Got tolerance={tolerance}; expected a number of pixels, from 0.")
+    check_positive(tolerance, "tolerance in pixels", zero=True)
     h, w = maps.shape[-2:]
     best = maps.flatten(-2).argmax(-1)[..., None, None].int()
     rows, columns = torch.arange(h, device=maps.device).int()[:, None], torch.arange(w, device=maps.device).int()
@@ -113,8 +111,7 @@ def mask_iou(a, b):
     """Intersection over union of two masks, (b,h,w) bool twice -> (b,) from 0 to 1; 1 where both are empty."""
     for mask in (a, b):
         if not torch.is_tensor(mask) or mask.dtype != torch.bool or mask.ndim != 3:
-            got = f"a {mask.dtype} tensor of shape {tuple(mask.shape)}" if torch.is_tensor(mask) else f"a {type(mask).__name__}"
-            raise TypeError(f"Got {got}; expected masks (b, h, w) of bool. Try masks > 0.5, or mask[None] for one.")
+            raise TypeError(f"Got {describe(mask)}; expected masks (b, h, w) of bool. Try masks > 0.5, or mask[None] for one.")
     if a.shape != b.shape:
         raise ValueError(f"Got masks {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
     both, either = (a & b).sum((1, 2)), (a | b).sum((1, 2))
@@ -130,7 +127,7 @@ def rank_correlation(a, b):
     if a.shape != b.shape:
         raise ValueError(f"Got maps {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
     pairs = zip(*(m.flatten(-2).flatten(0, -2).cpu().numpy() for m in (a, b)), strict=True)
-    found = [spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs]
+    found = [stats.spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs]
     return torch.tensor(found).view(a.shape[:-2])
 
 
@@ -141,12 +138,9 @@ def randomize_layers(net, names, *, seed=0):
     ones keep the size of what comes out. Biases are shuffled among themselves. Raises KeyError for an unknown layer,
     ValueError for one without weights.
     """
-    names, copy, generator = [names] if isinstance(names, str) else list(names), deepcopy(net), torch.Generator().manual_seed(seed)
-    known = layers(copy)
-    for name in names:
-        if name not in known:
-            raise unknown("layer", name, known)
-        parameters = list(known[name].parameters())
+    copy, generator = deepcopy(net), torch.Generator().manual_seed(seed)
+    for name in [names] if isinstance(names, str) else names:
+        parameters = list(find_layer(copy, name).parameters())
         if not parameters:
             raise ValueError(f"Layer {name!r} has no weights to shuffle. Try a convolution or a linear layer.")
         for p in parameters:
@@ -168,9 +162,6 @@ def bootstrap(values, *, level=0.95, resamples=2000, seed=0):
         raise ValueError(f"Got values of shape {tuple(values.shape)}; expected finite ones, (..., n), of at least 2 images.")
     if not 0 < level < 1 or resamples < 100:
         raise ValueError(f"Got level={level} and {resamples} resamples; expected a level between 0 and 1, and at least 100.")
-    n = values.shape[-1]
-    drawn = torch.randint(n, (int(resamples), n), generator=torch.Generator().manual_seed(seed))
-    counts = torch.zeros(len(drawn), n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(drawn.shape, dtype=torch.float64))
-    means = values.double() @ counts.T.to(values.device) / n                    # (..., resamples)
-    low, high = (means.quantile(q, dim=-1) for q in ((1 - level) / 2, (1 + level) / 2))
-    return low, high
+    found = stats.bootstrap([values.cpu().numpy()], np.mean, axis=-1, confidence_level=level, n_resamples=int(resamples),
+                            method="percentile", rng=np.random.default_rng(seed)).confidence_interval
+    return torch.as_tensor(found.low), torch.as_tensor(found.high)

@@ -1,11 +1,13 @@
-"""Pictures as points: which are nearest to one another, and along which directions do they differ most."""
+"""Pictures as points: which are nearest to one another, along which directions they differ most, and what can be read off them."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from helpers.activations import activations
+from helpers.errors import check_k, check_positive, describe
 from helpers.images import check_images
 
 GRID = 4    # places to which a map is averaged in each direction, so that every layer has a code of a manageable length
@@ -31,17 +33,17 @@ def codes(net, images, names, *, batch=32):
 def rows(x, name):
     """One row of finite numbers for each picture, (n, ...) -> (n, d), in single precision or better."""
     if not torch.is_tensor(x) or not x.is_floating_point():
-        got = f"a {x.dtype} tensor" if torch.is_tensor(x) else f"an object of type {type(x).__name__}"
-        raise TypeError(f"{name}: got {got}; expected features as a float tensor (n, ...). Try x.float().")
+        raise TypeError(f"{name}: got {describe(x)}; expected features as a float tensor (n, ...). Try x.float().")
     if x.ndim < 2 or 0 in x.shape:
-        raise ValueError(f"{name}: got a tensor of shape {tuple(x.shape)}; expected features (n, ...) of at least one picture. "
-                         "Try x[None] for a single one.")
+        raise ValueError(f"{name}: got {describe(x)}; expected features (n, ...) of at least one picture. Try x[None] for a single one.")
     x = x.detach().flatten(1)
     x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     if not x.norm(dim=1).isfinite().all():      # one fast pass: a row with such a number has such a norm
         raise ValueError(f"{name}: some features are infinite or not a number, or too large to be squared.")
     return x
 
+
+# ---- Neighbours ----
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
@@ -59,31 +61,37 @@ def nearest_neighbors(queries, gallery, k=5):
     rounding could have changed the order, float64 decides; of equals, the first in the gallery comes first.
     Raises ValueError for an empty gallery, rows of unequal length, or more neighbours than pictures.
     """
-    q, g = rows(queries, "queries"), rows(gallery, "gallery")
-    if q.shape[1] != g.shape[1] or q.dtype != g.dtype:
-        raise ValueError(f"Queries have {q.shape[1]} features in {q.dtype}, the gallery {g.shape[1]} in {g.dtype}; expected the same.")
-    if not 1 <= k <= len(g):
-        raise ValueError(f"Got k={k}; expected 1 to {len(g)}, the number of pictures in the gallery.")
-    half = g.norm(dim=1).square() / 2
-    # A product of n terms errs by about sqrt(n) roundings of its largest possible size (Higham & Mary 2019). We allow twice
-    # that for each of the two that are compared; the errors that we measured were a fifth of it.
-    roundings = 2 * (g.shape[1] ** 0.5 + 2) * torch.finfo(g.dtype).eps
-    distances, indices = [], []
-    for part in q.split(max(1, 2 ** 22 // len(g))):         # 16 MB at a time
-        nearness = torch.addmm(-half, part, g.T)            # q.g - |g|^2 / 2: the larger, the nearer
-        best, found = nearness.topk(min(k + 1, len(g)), dim=1)
-        slack = roundings * (part.norm(dim=1) * (2 * half.max()).sqrt() + half.max())
-        undecided = (best[:, :-1] - best[:, 1:] <= slack[:, None]).any(1)
-        for i in undecided.nonzero()[:, 0].tolist():
+    Q, G = rows(queries, "queries"), rows(gallery, "gallery")
+    if Q.shape[1] != G.shape[1] or Q.dtype != G.dtype:
+        raise ValueError(f"Queries have {Q.shape[1]} features in {Q.dtype}, the gallery {G.shape[1]} in {G.dtype}; expected the same.")
+    check_k(k, len(G), "pictures in the gallery")
+    half, found = G.norm(dim=1).square() / 2, []
+    for part in Q.split(max(1, 2 ** 22 // len(G))):         # 16 MB of distances at a time
+        nearness = torch.addmm(-half, part, G.T)            # q.g - |g|^2 / 2: the larger, the nearer
+        best, indices = nearness.topk(min(k + 1, len(G)), dim=1)
+        slack = rounding(part, half)
+        for i in (best.diff(dim=1) >= -slack[:, None]).any(1).nonzero()[:, 0].tolist():
             rivals = (nearness[i] >= best[i, k - 1] - slack[i]).nonzero()[:, 0]
-            exact = (part[i].double() - g[rivals].double()).square().sum(1)
-            found[i, :k] = rivals[exact.argsort(stable=True)[:k]]
-        indices.append(found[:, :k])
-        rows_at_once = max(1, 2 ** 18 // (k * g.shape[1]))  # distances from differences: the product would spoil short ones
-        distances += [(a[:, None] - g[b]).norm(dim=2) for a, b in zip(part.split(rows_at_once), indices[-1].split(rows_at_once),
-                                                                      strict=True)]
-    return Neighbors(torch.cat(distances), torch.cat(indices))
+            exact = (part[i].double() - G[rivals].double()).square().sum(1)
+            indices[i, :k] = rivals[exact.argsort(stable=True)[:k]]
+        found.append(indices[:, :k])
+    indices, at_once = torch.cat(found), max(1, 2 ** 18 // (k * G.shape[1]))
+    # The distances themselves come from differences: the product would spoil short ones.
+    distances = [(q[:, None] - G[near]).norm(dim=2) for q, near in zip(Q.split(at_once), indices.split(at_once))]
+    return Neighbors(torch.cat(distances), indices)
 
+
+def rounding(q, half):
+    """How far apart two of a row's nearnesses must be to be told apart for certain, (q,d) and (n,) -> (q,).
+
+    A product of d terms errs by about sqrt(d) roundings of its largest possible size (Higham & Mary 2019). We allow twice that
+    for each of the two that are compared; the errors that we measured were a fifth of it.
+    """
+    roundings = 2 * (q.shape[1] ** 0.5 + 2) * torch.finfo(q.dtype).eps
+    return roundings * (q.norm(dim=1) * (2 * half.max()).sqrt() + half.max())
+
+
+# ---- PCA ----
 
 @dataclass(frozen=True, eq=False)
 class PCA:
@@ -122,3 +130,73 @@ def pca(x, k=2):
     largest = Vt.gather(1, Vt.abs().argmax(1, keepdim=True))
     variances = S.square() / (len(x) - 1)
     return PCA(mean, (Vt * largest.sign())[:k], variances[:k], (variances / variances.sum().clamp(min=1e-30))[:k])
+
+
+# ---- Linear probes: what can be read off a layer by one linear map? Alain & Bengio 2016 ----
+
+@torch.no_grad()
+def linear_probe(features, labels, *, ridge=0.1):
+    """Ridge regression to one number for each class, (n,d) and (n,) -> weights (d,classes) and biases (classes,).
+
+    Minimises the mean over images of ||z W + b - one_hot||^2, plus `ridge` ||W||^2, where z are the features with mean 0
+    and variance 1; W and b are then written for the features as they came. Hoerl & Kennard 1970; as scikit-learn's
+    RidgeClassifier(alpha=ridge * n) does on standardised features. Raises ValueError for labels of one class.
+    """
+    check_training_labels(labels, len(features))
+    check_positive(ridge, "ridge")
+    features = rows(features, "features")
+    mean, std = features.mean(0), features.std(0, correction=0)
+    # A feature that never changes, but for rounding, tells nothing: it is given no weight.
+    std = torch.where(std > 10 * torch.finfo(std.dtype).eps * mean.abs(), std, torch.inf)
+    Z, Y = (features - mean) / std, F.one_hot(labels.long()).to(features)
+    n, d = Z.shape
+    centred = Y - Y.mean(0)
+    # The same solution twice: of d equations, or, where there are fewer images than features, of n.
+    W = solve(Z.T @ Z, Z.T @ centred, n * ridge) if d <= n else Z.T @ solve(Z @ Z.T, centred, n * ridge)
+    W = W / std[:, None]
+    return W, Y.mean(0) - mean @ W
+
+
+def solve(A, B, ridge):
+    return torch.linalg.solve(A + ridge * torch.eye(len(A)).to(A), B)
+
+
+def check_labels(labels, n):
+    if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,):
+        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers, one for each of {n} images. "
+                         "Try scenes.codes('material').")
+
+
+def check_training_labels(labels, n):
+    check_labels(labels, n)
+    if n == 0 or labels.min() < 0 or len(labels.unique()) < 2:
+        raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; a probe needs at least two classes, numbered from 0.")
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A linear readout of a layer, images (b,3,h,w) -> one number for each class (b,classes); differentiable."""
+
+    net: nn.Module
+    layer: str
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, x):
+        return pooled(activations(self.net, x, self.layer)[self.layer]) @ self.weight + self.bias
+
+    @torch.no_grad()
+    def accuracy(self, images, labels, *, batch=32):
+        """The share of images whose largest number is that of their label."""
+        check_labels(labels, len(images))
+        said = torch.cat([self(x).argmax(1) for x in images.split(batch)])
+        return (said == labels).float().mean().item()
+
+
+def fit_probe(net, images, labels, layer, *, ridge=0.1):
+    """Reads an attribute off a layer, images (n,3,h,w) and labels (n,) -> Probe. The network is not trained.
+
+    Measure it on other images than these. See `linear_probe` for how it is fitted, `pooled` for what it sees of a map.
+    """
+    check_training_labels(labels, len(images))
+    return Probe(net, layer, *linear_probe(codes(net, images, layer)[layer], labels, ridge=ridge))

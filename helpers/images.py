@@ -1,4 +1,4 @@
-"""What an image is here: float RGB in [0, 1], (b, 3, h, w). Load, save, resize; and real photographs to look at."""
+"""What an image is here: float RGB in [0, 1], (b, 3, h, w). Load, save, crop, resize; photographs to look at and to search."""
 
 import operator
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ import torch.nn.functional as F
 from PIL import Image
 
 from helpers.decode import decode
-from helpers.errors import unknown
+from helpers.errors import describe, unknown
 
 
 def check_images(x, *, within=True):
     """Raises TypeError or ValueError unless x is a float tensor (b,3,h,w), finite, and in [0, 1] if `within`."""
     if not torch.is_tensor(x) or not x.is_floating_point():
-        got = f"a {x.dtype} tensor" if torch.is_tensor(x) else f"an object of type {type(x).__name__}"
-        raise TypeError(f"Got {got}; expected images as a float tensor. Try load_image for a file, x.float() / 255 for bytes.")
+        raise TypeError(f"Got {describe(x)}; expected images as a float tensor. Try load_image for a file, x.float() / 255 for bytes.")
     if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
-        raise ValueError(f"Got a tensor of shape {tuple(x.shape)}; expected images (b, 3, h, w). Try x[None] for a single image, "
+        raise ValueError(f"Got {describe(x)}; expected images (b, 3, h, w). Try x[None] for a single image, "
                          "x.permute(0, 3, 1, 2) where colour comes last, x.expand(-1, 3, -1, -1) for grey.")
     low, high = x.detach().aminmax()
     if not (low.isfinite() and high.isfinite()):
@@ -38,7 +37,7 @@ def load_image(source, *, size=None):
     """
     shape = None if size is None else pair(size)
     x = torch.from_numpy(np.asarray(decode(source), np.float32) / 255).permute(2, 0, 1)[None].contiguous()
-    return x if shape is None else resize(crop(x, shape), shape)
+    return x if shape is None else resize(center_crop(x, shape), shape)
 
 
 def to_pil(image):
@@ -70,7 +69,7 @@ def pair(size):
     return height, width
 
 
-def crop(images, shape):
+def center_crop(images, shape):
     """The largest centred part with the proportions of `shape`, an int for a square or (h, w): (b,3,h,w) -> (b,3,h',w')."""
     check_images(images)
     (height, width), (h, w) = pair(shape), images.shape[-2:]
@@ -125,3 +124,42 @@ def photos():
         "temple": Photo("a pavilion of the Summer Palace, Beijing", "scikit-learn", "china.jpg", "Daniel Buechele", cc_by),
         "dahlia": Photo("a dahlia", "scikit-learn", "flower.jpg", "vultilion", cc_by),
     })
+
+
+# ---- Many pictures to search ----
+
+def sliding_crops(image, sides, *, size=64):
+    """Squares of an image with each of these sides in pixels, overlapping by half, (1,3,h,w) -> (n,3,size,size)."""
+    check_images(image)
+    parts = []
+    for side in sides:
+        if not 2 <= side <= min(image.shape[2:]):
+            raise ValueError(f"Got a side of {side} pixels for an image of {image.shape[2]} x {image.shape[3]}. "
+                             f"Try 2 to {min(image.shape[2:])}.")
+        squares = image.unfold(2, side, side // 2).unfold(3, side, side // 2)       # (1,3,rows,columns,side,side)
+        parts.append(resize(squares.permute(0, 2, 3, 1, 4, 5).flatten(0, 2), size))
+    return torch.cat(parts)
+
+
+def imagenette(folder, *, size=64, split="val", download=True):
+    """Photographs of ten classes of ImageNet: torchvision's dataset, whose items are (image (3,size,size), label).
+
+    99 MB are downloaded into `folder` at the first call, and verified. For `top_patches`, put it into a DataLoader.
+    Raises ConnectionError where it cannot be had. F. Howard 2019, github.com/fastai/imagenette; research use only.
+    """
+    from torchvision.datasets import Imagenette
+
+    def prepare(picture):
+        return load_image(picture, size=size)[0]
+
+    try:
+        return Imagenette(folder, split=split, size="160px", transform=prepare)     # it may be there already
+    except RuntimeError:
+        if not download:
+            raise
+    print(f"Downloading Imagenette, 99 MB, into {folder} ...")
+    try:
+        return Imagenette(folder, split=split, size="160px", download=True, transform=prepare)
+    except (OSError, RuntimeError) as error:
+        raise ConnectionError(f"Imagenette could not be downloaded: {error}. Everything else here works without it: "
+                              "go on with sliding_crops of photos().") from error

@@ -2,6 +2,7 @@
 
 import torch
 
+from helpers.errors import check_positive, describe
 from helpers.images import check_images
 
 
@@ -12,8 +13,7 @@ def total_variation(images, *, beta=2.0):
     edges are dear, with beta 1 a wide slope costs as much as an edge. Mahendran & Vedaldi 2015.
     """
     check_images(images, within=False)
-    if not 0 < beta < float("inf"):
-        raise ValueError(f"Got beta={beta}; expected more than 0. Try 2, as in the paper, or 1 for sharper edges.")
+    check_positive(beta, "beta")
     squares = images.new_zeros(images.shape)
     across, down = images.diff(dim=3).square(), images.diff(dim=2).square()
     squares[..., :-1] += across
@@ -30,7 +30,7 @@ def gram_matrix(features):
     but divides the loss.
     """
     if features.ndim != 4 or 0 in features.shape:
-        raise ValueError(f"Got features of shape {tuple(features.shape)}; expected (b, channels, height, width), as a convolution "
+        raise ValueError(f"Got {describe(features)} as features; expected (b, channels, height, width), as a convolution "
                          "gives them. Try an earlier layer, or a larger picture.")
     f = features.float().flatten(2)        # sums over many places: float32, also where the network runs in less
     return f @ f.transpose(1, 2) / f.shape[2]

@@ -1,26 +1,57 @@
 """The networks: our own CourseNet, and torchvision's by name. All take images in [0, 1] and normalise inside."""
 
+import copy
+from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers.activations import layers
-from helpers.errors import unknown
+from helpers.errors import check_k, describe, unknown
 from helpers.images import check_images
-from helpers.network import Network, Normalize
-from helpers.torchvision_nets import load_torchvision
-from helpers.weights import read_weights
+from helpers.weights import read_weights, set_weights, write_weights
 
 DATA = Path(__file__).parent.parent / "data"
-SHIPPED = ("coursenet", "coursenet-robust")
+OURS = ("coursenet", "coursenet-robust")
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)     # mean and standard deviation that torchvision's networks expect
+
+
+# ---- What a network is ----
+
+class Normalize(nn.Module):
+    """(x - mean) / std for each colour channel, images (b,3,h,w) -> (b,3,h,w)."""
+
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+
+    def forward(self, x):
+        if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
+            raise ValueError(f"The network got {describe(x)}; it expects images (b, 3, h, w) of floats from 0 to 1. "
+                             "Try x[None] for a single image, x.float() / 255 for bytes, or load_image, which gives (1, 3, h, w).")
+        if not x.requires_grad and x.abs().mean() > 5:      # noise leaves [0, 1], and so may a descent; not by so much
+            raise ValueError(f"The network got pixels from {x.min():.3g} to {x.max():.3g}; it expects them from 0 to 1. Try x / 255.")
+        return (x - self.mean) / self.std
+
+
+class Network(nn.Sequential):
+    """A feed-forward classifier: its first layer normalises, `classes` names its outputs, its layers have the field's names."""
+
+    def __init__(self, named_modules, classes):
+        super().__init__(OrderedDict(named_modules))
+        self.classes = list(classes)
 
 
 class CourseNet(Network):
     """AlexNet's shape for 64 x 64 images and larger, images (b,3,h,w) in [0,1] -> logits (b, classes).
 
     Where AlexNet has stride 4 and a pooling after conv1 (Krizhevsky 2012), a 64 x 64 image can only afford stride 2.
-    With `for_training`, a batch norm follows each layer but the last, and a dropout fc6 and fc7; `fold` removes them.
+    With `for_training`, a batch norm follows each layer but the last, and a dropout fc6 and fc7; `fold_batch_norms` and
+    `save_weights` leave them out.
     """
 
     CONV = {"conv1": (32, 7, 2), "conv2": (64, 3, 1), "conv3": (128, 3, 1), "conv4": (160, 3, 1), "conv5": (192, 3, 1)}
@@ -46,18 +77,42 @@ class CourseNet(Network):
         super().__init__([*modules, ("fc8", nn.Linear(channels, len(classes)))], classes)
 
 
+def fold_batch_norms(net):
+    """A copy in eval mode in which each batch norm is part of the convolution or linear layer before it: the same function.
+
+    Raises ValueError if there is none to fold. (Instance norm depends on the image, so it can't be.)
+    """
+    if not any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in net.modules()):
+        raise ValueError(f"Got a {type(net).__name__} without batch norm; only batch norm, whose means are fixed in use, can be folded.")
+    net = copy.deepcopy(net).eval()
+    for parent in list(net.modules()):
+        for (name, module), (after, norm) in pairwise(list(parent.named_children())):
+            if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                fuse = fuse_linear_bn_eval if isinstance(module, nn.Linear) else fuse_conv_bn_eval
+                setattr(parent, name, fuse(module, norm))
+                delattr(parent, after) if isinstance(parent, nn.Sequential) else setattr(parent, after, None)
+    return net
+
+
+# ---- Networks by name ----
+
 def load_net(name="coursenet", *, weights="DEFAULT"):
     """A trained network by name, frozen and in eval mode: images (b,3,h,w) in [0,1] -> logits (b, classes).
 
     "coursenet" and "coursenet-robust" are shipped. Any classifier of torchvision works too ("alexnet", "vgg16",
-    "resnet18"); its weights are downloaded once. `weights=None` gives random weights and downloads nothing.
+    "resnet18"); its weights are downloaded once, and `weights` may name others than its best ("IMAGENET1K_V1").
+    `weights=None` gives random weights and downloads nothing.
     Raises KeyError for an unknown name, ValueError for weights that are missing or damaged.
     """
-    if name in SHIPPED:
+    if name not in OURS:
+        net = load_torchvision(name, weights)
+    elif weights == "DEFAULT":
         net = load_weights(DATA / f"{name}.safetensors")
-        net = net if weights else CourseNet(net.classes)
+    elif weights is None:
+        _, facts = read_weights(DATA / f"{name}.safetensors")
+        net = CourseNet(facts["classes"], facts["mean"], facts["std"])
     else:
-        net = load_torchvision(name, weights, also_known=SHIPPED)
+        raise ValueError(f"Got weights={weights!r} for {name}; expected 'DEFAULT', the shipped ones, or None for random ones.")
     return net.eval().requires_grad_(False)
 
 
@@ -66,14 +121,12 @@ def layer_names(net):
     return list(layers(net))
 
 
+@torch.no_grad()
 def top_classes(net, x, k=5):
     """The k likeliest classes of each image, (b,3,h,w) -> [[(name, probability), ...], ...]."""
-    check_images(x)
-    if not 1 <= k <= len(net.classes):
-        raise ValueError(f"Got k={k}; expected 1 to {len(net.classes)}, the number of classes.")
-    with torch.no_grad():
-        probability, index = net(x).softmax(1).topk(k)
-    return [[(net.classes[i], p) for p, i in zip(*row, strict=True)] for row in zip(probability.tolist(), index.tolist(), strict=True)]
+    check_images(x), check_k(k, len(net.classes), "classes")
+    probability, index = net(x).softmax(1).topk(k)
+    return [[(net.classes[i], p) for p, i in zip(*row)] for row in zip(probability.tolist(), index.tolist())]
 
 
 def class_index(net, name):
@@ -83,14 +136,111 @@ def class_index(net, name):
     return net.classes.index(name)
 
 
+def check_classes(net, classes, n, device):
+    """Numbers of classes, one for each of n images -> a tensor (n,) on the device; raises ValueError for anything else."""
+    classes = torch.as_tensor(classes)
+    if classes.is_floating_point() or classes.dtype == torch.bool or classes.shape != (n,):
+        raise ValueError(f"Got {describe(classes)} as classes; expected one whole number for each of {n} images. "
+                         "Try class_index(net, name).")
+    if len(classes) and not 0 <= classes.min() <= classes.max() < len(net.classes):
+        raise ValueError(f"Got classes from {classes.min()} to {classes.max()}; expected 0 to {len(net.classes) - 1}.")
+    return classes.to(device).long()
+
+
+# ---- torchvision's networks ----
+
+def load_torchvision(name, weights):
+    """One of torchvision's classifiers, taking [0, 1] images, none of its ReLUs in place, layers in the field's names."""
+    from torchvision import models  # not at the top: it takes seconds, and few calls need it
+
+    chosen = torchvision_weights(name, weights or "DEFAULT")
+    if weights is not None:
+        print(f"{name}: weights of {chosen.meta['_file_size']:.0f} MB, from torchvision or its cache")
+    try:
+        model = models.get_model(name, weights=weights and chosen)
+    except (OSError, RuntimeError) as error:      # no network; a hash that does not match
+        raise ValueError(f"The weights of {name} are not in the cache and could not be downloaded: {error}. "
+                         f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    normalize, classes = Normalize(*IMAGENET), chosen.meta["categories"]
+    if isinstance(model, (models.AlexNet, models.VGG, models.SqueezeNet)):
+        return Network([("normalize", normalize), *field_names(model, blocks=isinstance(model, models.VGG))], classes)
+    # Others are no plain sequence: they keep their own names, and normalise before anything else.
+    model.add_module("normalize", normalize)
+    model.register_forward_pre_hook(lambda module, inputs: (module.normalize(inputs[0]),))
+    model.classes = list(classes)
+    return model
+
+
+def torchvision_weights(name, weights="DEFAULT"):
+    """One of the sets of weights of a torchvision classifier: its own "IMAGENET1K_V1", or all of "VGG16_Weights.IMAGENET1K_V1"."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise unknown("network", name, [*OURS, *known])
+    choices = models.get_model_weights(name)
+    short = str(weights).removeprefix(f"{choices.__name__}.")
+    if short not in choices.__members__:
+        raise unknown(f"set of weights of {name}", weights, choices.__members__)
+    return choices[short]
+
+
+def at_hand(name):
+    """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?"""
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(torchvision_weights(name).url).name).exists()
+
+
+KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPool2d: "pool", nn.Linear: "fc", nn.Dropout: "drop",
+         nn.AdaptiveAvgPool2d: "avgpool", nn.Flatten: "flatten"}
+
+
+def field_names(model, *, blocks):
+    """The layers of AlexNet, VGG or SqueezeNet in order, [(name, module)]: conv4, or with `blocks` conv4_2."""
+    head = [model.avgpool, nn.Flatten(), *model.classifier] if hasattr(model, "avgpool") else [*model.classifier, nn.Flatten()]
+    named, block, k, drops = [], 1, 0, 0
+    for module in [*model.features, *head]:
+        kind = KINDS.get(type(module), type(module).__name__.lower())
+        k, drops = k + (kind in ("conv", "fire", "fc")), drops + (kind == "drop")
+        in_block = blocks and block <= 5
+        number = block if in_block and kind == "pool" else f"{block}_{k}" if in_block else k
+        number = {"avgpool": "", "flatten": "", "drop": drops}.get(kind, number)
+        named.append((f"{kind}{number}", module))
+        if in_block and kind == "pool":
+            block, k = block + 1, 0 if block < 5 else 5
+    return named
+
+
+# ---- CourseNet's weights, and half precision ----
+
+def save_weights(net, path, **facts):
+    """Writes a CourseNet, its classes and its normalisation among the facts; see `write_weights`."""
+    tensors = {name: t for name, t in net.state_dict().items() if not name.startswith("normalize")}
+    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist()}
+    write_weights(tensors, path, **facts)
+
+
 def load_weights(path):
     """A file of save_weights -> CourseNet in float32, its `.facts` beside it."""
     tensors, facts = read_weights(path)
-    net = CourseNet(facts["classes"], facts["mean"], facts["std"])
-    own = {name: t for name, t in net.state_dict().items() if name.startswith("normalize")}
-    try:
-        net.load_state_dict(own | {name: t.float() for name, t in tensors.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{path} holds another network: {error}") from None
-    net.facts = facts
-    return net
+    return set_weights(CourseNet(facts["classes"], facts["mean"], facts["std"]), tensors, facts, path)
+
+
+def has_bf16(device):
+    """Does this device multiply in bf16? GPUs and, on a CPU, AVX-512's bf16 instructions."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+
+
+def fast(device, *, exact=False):
+    """A context in which networks run in bf16 if the device gains from it, unless `exact`: then in float32.
+
+    It is asked, not assumed: without its instructions, bf16 is many times slower. Only together with `channels_last` is it
+    faster on a CPU.
+    """
+    device = torch.device(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=not exact and has_bf16(device))

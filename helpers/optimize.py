@@ -4,11 +4,9 @@ from collections import deque
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
-from helpers.errors import check_count
-from helpers.images import check_images, resize
-from helpers.param import PixelImage
+from helpers.errors import check_count, check_positive, describe
+from helpers.images import check_images
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,7 @@ class NormalizedGradient(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr=1.0):
-        if not lr > 0:
-            raise ValueError(f"Got a step of {lr}; expected more than 0.")
+        check_positive(lr, "step length")
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
@@ -74,8 +71,7 @@ def descend(image, loss, *, steps, optimizer=None):
     def closure():
         value = loss(image())
         if not torch.is_tensor(value) or value.numel() != 1:
-            got = f"a tensor of shape {tuple(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
-            raise ValueError(f"The loss gave {got}; expected one number. Try .mean() or .sum().")
+            raise ValueError(f"The loss gave {describe(value)}; expected one number. Try .mean() or .sum().")
         if not value.requires_grad:
             raise ValueError("The loss does not depend on the image in a way that can be differentiated.")
         if not value.isfinite():
@@ -121,27 +117,4 @@ def check_ball(x, center, epsilon):
     check_images(x, within=False), check_images(center)
     if x.shape != center.shape:
         raise ValueError(f"Got images {tuple(x.shape)} and a centre {tuple(center.shape)}; expected the same shape.")
-    if not 0 < epsilon < float("inf"):
-        raise ValueError(f"Got a budget of {epsilon}; expected more than 0, in pixels of [0, 1]. Try 4 / 255.")
-
-
-def octaves(start, dream, *, scale=1.4, number=4):
-    """Descends at growing sizes, of which the last is that of `start` (b,3,h,w); yields the Steps of each.
-
-    `dream(image)` gives the steps for a PixelImage, as `lambda image: descend(image, loss, steps=10)`. From size to size only
-    the detail is carried on, what was drawn on the shrunken start, so that the start itself stays sharp. Mordvintsev 2015.
-    Raises ValueError if the smallest size would have no pixel.
-    """
-    check_images(start)
-    if number != int(number) or number < 1 or not 1 < scale < float("inf"):
-        raise ValueError(f"Got {number} octaves of {scale}; expected at least 1, each more than 1 times as large as the one before.")
-    sizes = [tuple(round(n / scale ** k) for n in start.shape[2:]) for k in reversed(range(int(number)))]
-    if 0 in sizes[0]:
-        raise ValueError(f"The smallest of {number} octaves of {scale} has {sizes[0][0]} x {sizes[0][1]} pixels. Try fewer.")
-    detail = torch.zeros_like(start)
-    for size in sizes:
-        base = resize(start, size) if size != tuple(start.shape[2:]) else start
-        grown = F.interpolate(detail, size, mode="bicubic", antialias=True)
-        image = PixelImage((base + grown).clamp(0, 1))
-        yield from dream(image)
-        detail = image().detach() - base
+    check_positive(epsilon, "budget, in pixels of [0, 1]")

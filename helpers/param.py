@@ -24,8 +24,7 @@ class PixelImage(nn.Module):
     @classmethod
     def noise(cls, height, width, *, batch=1, sigma=0.1, mean=0.5, generator=None, device=None):
         """Grey with Gaussian noise of standard deviation `sigma` around `mean`: one image of height x width, or `batch` of them."""
-        if height < 1 or width < 1:
-            raise ValueError(f"Got {height} x {width} pixels; expected at least 1 x 1.")
+        height, width = pair((height, width))
         noise = torch.randn(batch, 3, height, width, generator=generator, device=device if generator is None else generator.device)
         return cls((mean + sigma * noise).clamp(0, 1).to(device))
 

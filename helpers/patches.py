@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from helpers.activations import activations
-from helpers.errors import unknown
+from helpers.errors import check_k, unknown
 from helpers.images import pair
 
 POINTWISE = (nn.ReLU, nn.Dropout, nn.BatchNorm2d, nn.Identity)
@@ -91,30 +91,25 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     `images` is a tensor (n,3,h,w), or anything that gives batches one by one: tensors, or (tensor, labels) as a DataLoader
     gives. They are seen once, and only k answers are kept. An image counts once, with the place of its largest answer;
     of equals the first. A box is the receptive field of that place, the part inside the image; all of the image where a map
-    has one place only. A value of 0 after a ReLU
-    means that the channel never fired. Zeiler & Fergus 2014, section 4.
+    has one place only. A value of 0 after a ReLU means that the channel never fired. Zeiler & Fergus 2014, section 4.
     """
-    values = kept = field = None
+    tops = places = field = None
     seen = 0
     for x in images.split(batch) if torch.is_tensor(images) else images:
         x = x if torch.is_tensor(x) else x[0]
         a = activations(net, x, layer)[layer]
-        a = a if a.ndim == 4 else a[..., None, None]                        # (b,channels,i,j)
-        peaks = a.amax((2, 3)).T                                            # (channels,b); their places are looked up for winners only
-        if values is None:
-            values, kept = peaks[:, :0], torch.empty(len(peaks), 0, 5, dtype=torch.long, device=a.device)
-            field = receptive_field(net, layer) if max(a.shape[2:]) > 1 else None
-        old = values.shape[1]
-        values, order = (v[:, :k] for v in torch.cat([values, peaks], 1).sort(dim=1, descending=True, stable=True))
-        kept = torch.cat([kept, kept.new_zeros(*peaks.shape, 5)], 1).gather(1, order[..., None].expand(-1, -1, 5))
-        channel, slot = (order >= old).nonzero(as_tuple=True)               # those that are new
-        image = order[channel, slot] - old
-        place = a[image, channel].flatten(1).argmax(1)
-        kept[channel, slot] = torch.stack([image + seen, *boxes(field, place // a.shape[3], place % a.shape[3], x.shape[2:])], 1)
+        a = a if a.ndim == 4 else a[..., None, None]                            # (b,channels,i,j)
+        if field is None and max(a.shape[2:]) > 1:
+            field = receptive_field(net, layer)
+        peaks, at = a.flatten(2).max(2)                                         # (b,channels): each image's largest, and where
+        numbers = torch.arange(seen, seen + len(x), device=a.device)[:, None].expand_as(at)
+        found = torch.stack([numbers, *boxes(field, at // a.shape[3], at % a.shape[3], x.shape[2:])], 2)
+        tops, places = (peaks, found) if tops is None else (torch.cat([tops, peaks]), torch.cat([places, found]))
+        tops, order = (v[:k] for v in tops.sort(dim=0, descending=True, stable=True))       # of equals, the first stays
+        places = places.gather(0, order[..., None].expand(-1, -1, 5))
         seen += len(x)
-    if not 1 <= k <= seen:
-        raise ValueError(f"Got k={k} of {seen} images; expected 1 to as many as there are. A generator gives its images only once.")
-    return TopPatches(values, kept[..., 0], kept[..., 1:])
+    check_k(k, seen, "images. (A generator gives its images only once)")
+    return TopPatches(tops.T, places[..., 0].T, places[..., 1:].transpose(0, 1))
 
 
 def boxes(field, i, j, size):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from helpers.errors import check_count
+from helpers.errors import check_count, describe
 from helpers.images import check_images
 
 NEEDED = 10     # pixels of each kind; OpenCV fits five Gaussians to each
@@ -15,8 +15,7 @@ NEEDED = 10     # pixels of each kind; OpenCV fits five Gaussians to each
 def seeds(saliency_map, *, foreground=0.95, background=0.3):
     """The pixels of which the map is sure, (1,h,w) -> (1,h,w): 1 above the quantile `foreground`, -1 below `background`, else 0."""
     if not torch.is_tensor(saliency_map) or saliency_map.ndim != 3 or len(saliency_map) != 1:
-        got = f"a tensor of shape {tuple(saliency_map.shape)}" if torch.is_tensor(saliency_map) else f"a {type(saliency_map).__name__}"
-        raise ValueError(f"Got {got}; expected one map, (1, h, w). Try maps[:1].")
+        raise ValueError(f"Got {describe(saliency_map)}; expected one map, (1, h, w). Try maps[:1].")
     if not saliency_map.isfinite().all():
         raise ValueError("Some values of the map are infinite or not a number.")
     if not 0 < background <= foreground < 1:

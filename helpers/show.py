@@ -7,6 +7,7 @@ import io
 import torch
 from PIL import Image
 
+from helpers.errors import describe
 from helpers.images import resize, to_pil
 
 WIDTH = 160     # pixels on the page, unless told otherwise
@@ -21,7 +22,7 @@ def heat(values, *, signed=False, low=None, high=None):
     values = values.detach().float().cpu()
     values = values[0] if values.ndim == 3 and len(values) == 1 else values
     if values.ndim != 2:
-        raise ValueError(f"Got a map of shape {tuple(values.shape)}; expected (h, w). Try maps[0].")
+        raise ValueError(f"Got {describe(values)} as a map; expected (h, w). Try maps[0].")
     low, high = map_range(values, signed=signed, low=low, high=high)
     share = ((values - low) / max(high - low, 1e-12)).clamp(0, 1)
     colours = colormaps["RdBu_r" if signed else "inferno"](share.numpy())[..., :3]
@@ -42,7 +43,7 @@ def overlay(image, values, *, strength=0.6):
     return (1 - strength) * image.mean(1, keepdim=True) + strength * colours
 
 
-def tile(images, *, columns=8, gap=1):
+def make_grid(images, *, columns=8, gap=1):
     """Many pictures as one, (n,3,h,w) -> (1,3,H,W), white between them."""
     n, c, h, w = images.shape
     columns = min(columns, n)
@@ -81,7 +82,7 @@ def picture_map(images, points, *, frames=None, cells=36, side=24):
     return sheet[None]
 
 
-def cut(images, boxes, side):
+def crop_boxes(images, boxes, side):
     """Parts of images, (k,3,h,w) and boxes (k,4) -> (k,3,side,side): top, left, bottom, right; grey around smaller ones."""
     parts = torch.full((len(images), 3, side, side), 0.5)
     for part, image, (top, left, bottom, right) in zip(parts, images.detach().cpu(), boxes.tolist(), strict=True):
@@ -91,10 +92,12 @@ def cut(images, boxes, side):
     return parts
 
 
-def enlarge(image, width):
-    """A picture about `width` pixels wide, as PIL's; small ones grow by whole numbers, so that pixels stay squares."""
+def fit_width(image, width):
+    """A picture about `width` pixels wide, as PIL's: small ones grow by whole numbers, so that pixels stay squares; large ones shrink."""
     picture = to_pil(image)
-    factor = max(1, round(width / picture.width))
+    if picture.width > width:
+        return picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.LANCZOS)
+    factor = round(width / picture.width)
     return picture.resize((picture.width * factor, picture.height * factor), Image.NEAREST)
 
 
@@ -104,7 +107,7 @@ def png(image, width=WIDTH, *, quick=False):
     `quick` is for pictures that move: larger bytes, in a fraction of the time.
     """
     buffer = io.BytesIO()
-    enlarge(image, width).save(buffer, "PNG", optimize=not quick, compress_level=1)
+    fit_width(image, width).save(buffer, "PNG", optimize=not quick, compress_level=1)
     return buffer.getvalue()
 
 
@@ -130,7 +133,7 @@ def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=Non
         if picture.ndim == 2 or picture.ndim == 3 and len(picture) == 1:
             caption = f"{caption} <small>(dark to bright: {' to '.join(format(v, '.2g') for v in map_range(picture))})</small>"
             picture = heat(picture)
-        drawn, buffer = enlarge(picture, width), io.BytesIO()
+        drawn, buffer = fit_width(picture, width), io.BytesIO()
         drawn.save(buffer, "WEBP", lossless=quality is None, quality=quality or 80)     # lossless takes two thirds of a PNG's bytes
         parts.append(figure(buffer.getvalue(), caption, text, drawn.width, "webp"))
     return HTML("<div>" + "".join(parts) + (f'<br><small>{credit}</small>' if credit else "") + "</div>")
@@ -147,7 +150,7 @@ def film(pictures, caption, *, alt, width=2 * WIDTH, rate=12, quality=80):
     Raises ValueError for no picture, or pictures of several sizes.
     """
     from IPython.display import HTML
-    frames = [enlarge(picture, width) for picture in pictures]
+    frames = [fit_width(picture, width) for picture in pictures]
     sizes = {frame.size for frame in frames}
     if len(sizes) != 1:
         raise ValueError(f"Got {len(frames)} pictures of {len(sizes)} sizes; expected at least one, all of one size. "

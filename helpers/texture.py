@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from helpers.images import check_images, pair
 
 SLACK = 1e-4    # of squared difference, added to the 10 %: where the closest fits exactly, so may others, but for rounding
-ROUNDING = 1e-5     # more than the error of a distance in single precision
 
 
 def efros_leung(source, *, size=(128, 128), window=11, seed=0):
     """The source's texture in another size, each pixel a copy of one of the source's, (1,3,h,w) in [0,1] -> (1,3,H,W).
 
     `window` is how much is compared, odd, in pixels a side: about the largest thing that repeats. A smaller one gives
-    disorder, a larger one copies whole pieces and takes longer. The same `seed` gives the same picture.
+    disorder, a larger one copies whole pieces and takes longer; the memory is 32 window^2 bytes for each pixel of the source. The same
+    `seed` gives the same picture.
     Raises ValueError for several sources, a window that is even, below 3 or larger than the source, and a wrong size.
     """
     *_, picture = grow(source, size=size, window=window, seed=seed)
@@ -35,12 +35,11 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
     top, left = (int(torch.randint(1, side - 1, (), generator=generator)) for side in (h, w))
     luck = torch.rand(height, width, generator=generator, dtype=torch.float64)      # one draw for each pixel, in any order
 
-    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2: the distances of a window t to all windows s are a convolution of (|s|^2, -2 s) by
-    # (1, t), weighted, and 0 where t is not known. In single precision; where that might decide wrongly, once more in double.
+    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2: the distances of some windows t to all windows s are one product of (|s|^2, -2 s) with
+    # (1, t), weighted, and 0 where t is not known. In double precision, so that the choice is the one that differences make.
     wide = source.double()
-    squares_and_source = torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1).float()
-    windows = wide[0].unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4).flatten(0, 1)        # (n,3,window,window)
-    middles = windows[:, :, reach, reach].T
+    squares_and_windows = F.unfold(torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1), window)[0].T.contiguous()     # (n,4 k k)
+    middles = wide[0, :, reach:h - reach, reach:w - reach].flatten(1)       # (3,n): what each window has to give
     canvas = wide.new_zeros(4, height + 2 * reach, width + 2 * reach)       # known or not, and the colour; a margin never known
     inside = canvas[:, reach:reach + height, reach:reach + width]
     around = canvas.unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4)        # (H,W,4,window,window), a view of it
@@ -54,13 +53,8 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
         ring, along = max(down, right), pixel[1] if down >= right else pixel[0]
         return ring, down < right, along % (reach + 1), pixel if 2 * ring <= reach else ()
 
-    def pick(rough, patch, chance):
-        limit = 1.1 * rough.min().clamp(min=0) + SLACK
-        close = (rough <= limit + ROUNDING).nonzero()[:, 0]
-        if (rough[close] > limit - ROUNDING).any():         # else single precision has decided already
-            weight = bell * patch[0]
-            far = ((windows[close] - patch[1:]) ** 2 * weight).sum((1, 2, 3)) / weight.sum()
-            close = close[far <= 1.1 * far.min() + SLACK]
+    def pick(distances, chance):
+        close = (distances <= 1.1 * distances.min() + SLACK).nonzero()[:, 0]
         return int(close[int(chance * len(close))])
 
     for number, pixels in groupby(sorted(product(range(height), range(width)), key=turn), key=lambda pixel: turn(pixel)[0]):
@@ -69,10 +63,11 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
             if number <= 1:
                 colours = wide[0, :, top + i - height // 2, left + j - width // 2]
             else:
-                weighted, total = bell * around[i, j] * around[i, j, :1], (bell * around[i, j, 0]).sum((1, 2))
-                squares = (weighted * around[i, j])[:, 1:].sum((1, 2, 3))
-                rough = (F.conv2d(squares_and_source, weighted.float())[0].flatten(1) + squares[:, None]) / total[:, None]
-                colours = middles[:, [pick(*one) for one in zip(rough, around[i, j], luck[i, j].tolist())]]
+                patches, weight = around[i, j], bell * around[i, j, :1]
+                filters = weight * torch.cat([torch.ones_like(weight), patches[:, 1:]], 1)
+                squares = (weight * patches[:, 1:] ** 2).sum((1, 2, 3))
+                distances = (squares_and_windows @ filters.flatten(1).T + squares).T / weight.sum((1, 2, 3))[:, None]
+                colours = middles[:, [pick(*one) for one in zip(distances, luck[i, j].tolist())]]
             inside[0, i, j], inside[1:, i, j] = 1, colours
         if number > 0 or height * width == 1:       # the start is two rings, a pixel and the eight around it
             yield inside[None, 1:].to(source.dtype, copy=True)

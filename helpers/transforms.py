@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from helpers.errors import check_count, check_positive
 from helpers.images import check_images
 
 
@@ -14,8 +15,7 @@ def gaussian_blur(images, sigma):
     The window ends at 3 sigma, or where the image does.
     """
     check_images(images, within=False)
-    if not 0 < sigma < float("inf"):
-        raise ValueError(f"Got sigma={sigma}; expected a number of more than 0 pixels.")
+    check_positive(sigma, "sigma in pixels")
     for dim in (2, 3):
         radius = min(int(3 * sigma + 0.5), images.shape[dim] - 1)
         if radius == 0:
@@ -28,7 +28,7 @@ def gaussian_blur(images, sigma):
     return images
 
 
-def draw(low, high, generator):
+def uniform(low, high, generator):
     """A number between low and high; the global random state is left alone."""
     if generator is None:
         generator = torch.Generator()
@@ -42,17 +42,15 @@ def jitter(images, pixels, *, generator=None):
     Every pixel is kept, only its place changes. Mordvintsev 2015.
     """
     check_images(images, within=False)
-    if not 0 <= pixels < float("inf") or pixels != int(pixels):
-        raise ValueError(f"Got jitter by {pixels}; expected a whole number of pixels, from 0.")
-    shifts = [math.floor(draw(-pixels, pixels + 1, generator)) for _ in range(2)]
+    check_count(pixels, "pixels of jitter", least=0)
+    shifts = [math.floor(uniform(-pixels, pixels + 1, generator)) for _ in range(2)]
     return images.roll(shifts, (2, 3))
 
 
 def pad(images, pixels, *, value=0.5):
     """A border of one grey, (b,3,h,w) -> (b,3,h + 2 pixels,w + 2 pixels)."""
     check_images(images, within=False)
-    if not 0 <= pixels < float("inf") or pixels != int(pixels):
-        raise ValueError(f"Got a border of {pixels}; expected a whole number of pixels, from 0.")
+    check_count(pixels, "pixels of border", least=0)
     return F.pad(images, [int(pixels)] * 4, value=value)
 
 
@@ -61,7 +59,7 @@ def random_scale(images, low=0.9, high=1.1, *, generator=None):
     check_images(images, within=False)
     if not 0 < low <= high < float("inf"):
         raise ValueError(f"Got factors from {low} to {high}; expected 0 < low <= high.")
-    factor = draw(low, high, generator)
+    factor = uniform(low, high, generator)
     size = [max(1, round(factor * n)) for n in images.shape[2:]]
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
@@ -69,9 +67,8 @@ def random_scale(images, low=0.9, high=1.1, *, generator=None):
 def random_rotate(images, degrees, *, generator=None):
     """Turns by up to `degrees` either way around the centre, (b,3,h,w) -> (b,3,h,w), bilinear; corners mirror the border."""
     check_images(images, within=False)
-    if not 0 <= degrees < float("inf"):
-        raise ValueError(f"Got a turn by {degrees} degrees; expected from 0.")
-    angle = math.radians(draw(-degrees, degrees, generator))
+    check_positive(degrees, "turn in degrees", zero=True)
+    angle = math.radians(uniform(-degrees, degrees, generator))
     h, w = images.shape[2:]
     cos, sin = math.cos(angle), math.sin(angle)
     turn = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]]).to(images)     # in units of half the width and height

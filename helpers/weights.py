@@ -20,15 +20,7 @@ def write_weights(tensors, path, **facts):
     """Writes a state dict as float16 safetensors; the facts about it and a hash go into the metadata as JSON."""
     tensors = {name: t.half().contiguous() for name, t in tensors.items()}
     facts = json.loads(json.dumps(facts))       # as they will be read: tuples become lists
-    metadata = {key: json.dumps(value) for key, value in (facts | {"sha256": fingerprint(tensors, facts)}).items()}
-    save_file(tensors, path, metadata=metadata)
-
-
-def save_weights(net, path, **facts):
-    """Writes a CourseNet, its classes and its normalisation among the facts; see `write_weights`."""
-    tensors = {name: t for name, t in net.state_dict().items() if not name.startswith("normalize")}
-    facts |= {"classes": net.classes, "mean": net.normalize.mean.flatten().tolist(), "std": net.normalize.std.flatten().tolist()}
-    write_weights(tensors, path, **facts)
+    save_file(tensors, path, metadata={key: json.dumps(v) for key, v in (facts | {"sha256": fingerprint(tensors, facts)}).items()})
 
 
 def read_weights(path):
@@ -45,3 +37,14 @@ def read_weights(path):
     if found != expected:
         raise ValueError(f"{path} is damaged: its SHA-256 is {found[:12]}..., expected {expected[:12]}.... Try `git checkout -- data`.")
     return tensors, facts
+
+
+def set_weights(net, tensors, facts, path):
+    """Puts what read_weights gave into a network, in float32, and the facts beside it as `net.facts` -> the network."""
+    own = {name: t for name, t in net.state_dict().items() if name.startswith("normalize")}
+    try:
+        net.load_state_dict(own | {name: t.float() for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds another network: {error}") from None
+    net.facts = facts
+    return net

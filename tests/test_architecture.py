@@ -10,41 +10,44 @@ HELPERS = ROOT / "helpers"
 
 ANYONE = {"errors", "images"}  # whom all others may import
 MAY_IMPORT = {
+    # The ground: it knows no technique.
     "errors": set(),
     "decode": {"errors"},
     "images": {"errors", "decode"},
-    "solids": {"errors"},
-    "renderer": {"errors", "solids"},
-    "scenes": {*ANYONE, "renderer", "solids"},
-    "activations": ANYONE,
     "weights": ANYONE,
-    "network": ANYONE,
-    "torchvision_nets": {*ANYONE, "network"},
-    "nets": {*ANYONE, "activations", "weights", "network", "torchvision_nets"},
-    "features": {*ANYONE, "activations"},
-    "probes": {*ANYONE, "activations", "features"},
-    "patches": {*ANYONE, "activations"},
-    "attribution": {*ANYONE, "activations"},
-    "adversarial": {*ANYONE, "attribution", "optimize"},
-    "ascent": {*ANYONE, "adversarial", "optimize", "param"},
-    "segmentation": ANYONE,
-    "detective": {*ANYONE, "probes"},
+    "activations": ANYONE,
+    "nets": {*ANYONE, "activations", "weights"},
+    # What techniques are made of; `optimize` and `param` never learn what a network is.
     "param": ANYONE,
     "transforms": ANYONE,
     "losses": ANYONE,
-    "optimize": {*ANYONE, "param"},
-    "texture": ANYONE,
-    "precision": ANYONE,
-    "transform_net": {*ANYONE, "weights"},
+    "optimize": ANYONE,
+    # Techniques know the ground, and each other downwards.
+    "features": {*ANYONE, "activations"},
+    "patches": {*ANYONE, "activations"},
+    "attribution": {*ANYONE, "activations"},
+    "segmentation": ANYONE,
     "evaluation": {*ANYONE, "activations", "attribution", "transforms"},
+    "ascent": {*ANYONE, "nets", "optimize", "param"},
+    "adversarial": {*ANYONE, "nets", "attribution", "optimize"},
+    "inversion": {*ANYONE, "activations", "losses", "optimize", "param"},
+    "dream": {*ANYONE, "activations", "optimize", "param", "transforms"},
+    "texture": ANYONE,
     "art": ANYONE,
+    "style": {*ANYONE, "activations", "losses", "nets", "optimize", "param", "weights"},
+    # The rendered world.
+    "world.solids": {"errors"},
+    "world.renderer": {"errors", "world.solids"},
+    "world.scenes": {*ANYONE, "world.renderer", "world.solids"},
+    # For notebooks and tests alone; exercises may use what a learner may.
     "show": ANYONE,
     "interact": {*ANYONE, "show"},
-    "gallery": ANYONE,
-    "quiz": set(),
+    "exercises.quiz": set(),
+    "exercises.detective": {*ANYONE, "features"},
 }
+PACKAGES = {"", "recipes", "world", "exercises"}
 # These are for notebooks and tests alone. One recipe draws the README's pictures, as a notebook would.
-FOR_NOTEBOOKS = {"show", "interact", "checks"}
+FOR_NOTEBOOKS = {"show", "interact", "exercises.checks", "exercises.quiz", "exercises.detective"}
 MAY_DRAW = {"show", "interact", "recipes.pictures"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
@@ -58,10 +61,10 @@ def modules():
 def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
     if name == "recipes.pictures":
-        return known - {"checks"}
-    if name == "checks" or name.startswith("recipes."):
+        return known - {"exercises.checks"}
+    if name == "exercises.checks" or name.startswith("recipes."):
         return known - FOR_NOTEBOOKS
-    return set() if name in ("", "recipes") else MAY_IMPORT.get(name)
+    return set() if name in PACKAGES else MAY_IMPORT.get(name)
 
 
 def imported(source, package="helpers"):
@@ -92,8 +95,8 @@ def wrong_arrows(name, source, known):
     may = allowed(name, known)
     if may is None:
         return [f"helpers/{name}.py is not in the table of {Path(__file__).name}: say there what it may import"]
-    names = imported(source, "helpers.recipes" if name.startswith("recipes") else "helpers")
-    wrong = [f"{name} may not import {other}" for other in sorted(ours(names, known) - may - {"recipes"})]
+    names = imported(source, f"helpers.{name}".rpartition(".")[0])
+    wrong = [f"{name} may not import {other}" for other in sorted(ours(names, known) - may - PACKAGES)]
     drawing = DRAWING & {other.split(".")[0] for other in names}
     return wrong + [f"only show and interact may import {other}, not {name}" for other in sorted(drawing) if name not in MAY_DRAW]
 
@@ -113,35 +116,14 @@ def test_the_table_has_no_circle():
             del left[name]
 
 
-@pytest.mark.parametrize(
-    "name, source, complaint",
-    [
-        ("optimize", "from helpers.nets import load_net", "optimize may not import nets"),
-        ("optimize", "def f():\n    import helpers.nets", "optimize may not import nets"),
-        ("optimize", "from .nets import load_net", "optimize may not import nets"),
-        ("optimize", "from helpers import nets", "optimize may not import nets"),
-        ("recipes.coursenet", "from helpers import show", "recipes.coursenet may not import show"),
-        ("recipes.coursenet", "from ..checks import check", "recipes.coursenet may not import checks"),
-        ("nets", "from helpers.recipes.coursenet import train", "nets may not import recipes.coursenet"),
-        ("images", "import matplotlib.pyplot as plt", "only show and interact may import matplotlib, not images"),
-        ("checks", "from ipywidgets import HTML", "only show and interact may import ipywidgets, not checks"),
-        ("checks", "from helpers.show import chart", "checks may not import show"),
-        ("novelty", "", "novelty.py is not in the table"),
-    ],
-)
+@pytest.mark.parametrize("name, source, complaint", [
+    ("optimize", "def f():\n    import helpers.nets", "optimize may not import nets"),
+    ("optimize", "from .nets import load_net", "optimize may not import nets"),
+    ("optimize", "from helpers import nets", "optimize may not import nets"),
+    ("world.scenes", "from ..nets import load_net", "world.scenes may not import nets"),
+    ("recipes.coursenet", "from helpers import show", "recipes.coursenet may not import show"),
+    ("images", "import matplotlib.pyplot as plt", "only show and interact may import matplotlib, not images"),
+    ("novelty", "", "novelty.py is not in the table"),
+])
 def test_a_wrong_arrow_is_found(name, source, complaint):
-    known = {*MAY_IMPORT, "checks", "recipes", "recipes.coursenet"}
-    assert complaint in "".join(wrong_arrows(name, source, known))
-
-
-@pytest.mark.parametrize(
-    "name, source",
-    [
-        ("nets", "import torch\nfrom helpers.activations import layers\nfrom helpers import errors, images"),
-        ("show", "import matplotlib, ipywidgets\nfrom helpers.images import resize"),
-        ("recipes.coursenet", "from helpers.nets import CourseNet\nfrom helpers.recipes.coursenet import train"),
-        ("checks", "from helpers.nets import class_index"),
-    ],
-)
-def test_a_right_arrow_passes(name, source):
-    assert wrong_arrows(name, source, {*MAY_IMPORT, "checks", "recipes", "recipes.coursenet"}) == []
+    assert complaint in "".join(wrong_arrows(name, source, set(modules())))

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.art import STYLES, cells, draw, noise
+from helpers.art import STYLES, cells, draw_style, noise
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_a_picture_of_the_size_asked_for(name):
-    picture = draw(name, (48, 80))
+    picture = draw_style(name, (48, 80))
     assert picture.shape == (1, 3, 48, 80) and picture.dtype == torch.float32
     assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.12
-    assert draw(name, 33).shape == (1, 3, 33, 33) and draw(name, 1).shape == (1, 3, 1, 1)
+    assert draw_style(name, 33).shape == (1, 3, 33, 33) and draw_style(name, 1).shape == (1, 3, 1, 1)
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_the_same_seed_draws_the_same(name):
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    first, again, other = draw(name, 64), draw(name, 64), draw(name, 64, seed=1)
+    first, again, other = draw_style(name, 64), draw_style(name, 64), draw_style(name, 64, seed=1)
     assert torch.equal(first, again) and (first - other).abs().mean() > 0.002
     assert torch.equal(torch.random.get_rng_state(), before[0]) and random.getstate() == before[2]
     assert (np.random.get_state()[1] == before[1]).all()
@@ -31,14 +31,14 @@ def test_no_two_styles_have_the_same_colours():
     def histogram(picture):
         level = (picture[0] * 3.999).long()
         return torch.bincount((level[0] * 16 + level[1] * 4 + level[2]).flatten(), minlength=64) / level[0].numel()
-    found = [histogram(draw(name, 128)) for name in STYLES]
+    found = [histogram(draw_style(name, 128)) for name in STYLES]
     for i, one in enumerate(found):
         for other in found[:i]:
             assert (one - other).abs().sum() > 0.5
 
 
 def test_woodcut_is_black_on_cream():
-    x = draw("woodcut", 96)
+    x = draw_style("woodcut", 96)
     assert (x.amax(1) - x.amin(1)).max() < 0.15 and x.min() < 0.12 and x.max() > 0.8
 
 
@@ -61,6 +61,6 @@ def test_cells_are_those_of_the_nearest_centre():
 
 def test_an_unknown_style_and_size():
     with pytest.raises(KeyError, match="mosaic"):
-        draw("mosaik")
+        draw_style("mosaik")
     with pytest.raises(ValueError, match="expected whole pixels"):
-        draw("mosaic", 0)
+        draw_style("mosaic", 0)

@@ -65,10 +65,11 @@ def test_between_sees_the_pixels_their_gradient_and_the_number():
     assert torch.equal(last.image, torch.full((1, 3, 4, 4), 0.25))      # the picture is the one that was regularised
 
 
-def test_batches_do_not_change_a_picture(random_net):
-    """Each image's loss is its own; only the noise it starts from depends on its place in the batch."""
-    image = lambda n: PixelImage(torch.full((n, 3, 64, 64), 0.4))
-    one, two = (class_pictures(random_net, [1, 2, 3], steps=3, image=image, batch=b) for b in (1, 24))
+@pytest.mark.parametrize("image", [None, lambda n: PixelImage(torch.full((n, 3, 64, 64), 0.4)), waves])
+def test_batches_do_not_change_a_picture(random_net, image):
+    """All starts are drawn at once: each part must not begin with the same noise again."""
+    one, two = (class_pictures(random_net, [1, 2, 3], steps=3, image=image, batch=b, optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+                for b in (1, 24))
     torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
 
 
@@ -94,7 +95,7 @@ def test_named_by_hand(random_net, images):
 
 
 @pytest.mark.parametrize("classes, how, says", [
-    ([10], {}, "expected 0 to 9"), ([0.5], {}, "expected one number"), ([1], {"steps": 0}, "at least 1"),
+    ([10], {}, "expected 0 to 9"), ([0.5], {}, "expected one whole number"), ([1], {"steps": 0}, "at least 1"),
     ([1, 2], {"image": PixelImage(torch.full((1, 3, 64, 64), 0.5))}, "for each of 1 images"),
     ([1], {"image": waves(1), "between": lambda x, g, i: x}, "has none of its own"),
 ])

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import helpers.checks as check
+import helpers.exercises.checks as check
 from helpers.activations import activations
 from helpers.attribution import input_gradient, occlusion
 from helpers.evaluation import mass_inside

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from helpers.detective import INKS, flawed, paste_tag, suspects, tag_mask
+from helpers.exercises.detective import INKS, flawed, paste_tag, suspects, tag_mask
+from helpers.exercises.quiz import QUESTIONS
+from helpers.interact import ask
 from helpers.nets import load_net
-from helpers.scenes import scenes
+from helpers.world.scenes import scenes
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,18 @@ def test_the_seed_decides_who_it_is(world):
 def test_what_a_tag_refuses(kinds):
     with pytest.raises(ValueError, match="expected a whole number from 0 to 7"):
         paste_tag(torch.rand(1, 3, 64, 64), kinds)
+
+
+# ---- quiz ----
+
+@pytest.mark.parametrize("number, asked", list(enumerate(QUESTIONS, 1)))
+def test_each_question_has_one_right_answer_and_says_why(number, asked):
+    question, answers, right = asked
+    assert question.startswith(f"{number}. ") and len(answers) >= 3
+    assert [answer for answer, why in answers.items() if why.startswith("Yes")] == [right]
+    assert list(ask(question, answers, right=right).children[1].options) == list(answers)
+
+
+def test_the_right_answer_is_not_always_at_the_same_place():
+    places = [list(answers).index(right) for _, answers, right in QUESTIONS]
+    assert len(QUESTIONS) == 10 and max(map(places.count, places)) <= 5

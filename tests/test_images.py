@@ -1,11 +1,16 @@
 """Images as tensors: what is checked, how they are cut, resized and saved, and the photographs."""
 
+import tarfile
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import Imagenette
 
-from helpers.images import check_images, crop, load_image, photos, resize, save_image, to_pil
+from helpers.images import center_crop, check_images, imagenette, load_image, photos, resize, save_image, sliding_crops, to_pil
+from helpers.patches import top_patches
 
 NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia")
 
@@ -23,9 +28,9 @@ def test_images_pass(x):
 
 
 @pytest.mark.parametrize("x, got", [
-    (torch.zeros(1, 3, 2, 2).byte(), "a torch.uint8 tensor"), (torch.zeros(1, 3, 2, 2).bool(), "a torch.bool tensor"),
-    (np.zeros((1, 3, 2, 2), np.float32), "an object of type ndarray"), (None, "an object of type NoneType"),
-    ("cat.png", "an object of type str"),
+    (torch.zeros(1, 3, 2, 2).byte(), "a uint8 tensor of shape (1, 3, 2, 2)"), (None, "None"), ("cat.png", "a str"),
+    (torch.zeros(1, 3, 2, 2).bool(), "a bool tensor of shape (1, 3, 2, 2)"),
+    (np.zeros((1, 3, 2, 2), np.float32), "a float32 ndarray of shape (1, 3, 2, 2)"),
 ])
 def test_what_is_no_float_tensor_is_a_type_error(x, got):
     with pytest.raises(TypeError) as error:
@@ -37,7 +42,7 @@ def test_what_is_no_float_tensor_is_a_type_error(x, got):
 def test_another_shape_is_a_value_error(shape):
     with pytest.raises(ValueError) as error:
         check_images(torch.zeros(shape))
-    assert str(error.value).startswith(f"Got a tensor of shape {shape}; expected images (b, 3, h, w). Try ")
+    assert str(error.value).startswith(f"Got a float32 tensor of shape {shape}; expected images (b, 3, h, w). Try ")
 
 
 def test_what_the_message_about_shapes_tells_to_try_works():
@@ -68,7 +73,7 @@ def test_pixels_that_are_no_numbers_are_a_value_error(value, within):
 # Sizes
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "64", (64,), (1, 2, 3), (0, 5), (5, -1), (2.0, 3), ("a", "b"), torch.tensor(2.5)])
-@pytest.mark.parametrize("function", [crop, resize, lambda x, size: load_image(to_pil(x), size=size)])
+@pytest.mark.parametrize("function", [center_crop, resize, lambda x, size: load_image(to_pil(x), size=size)])
 def test_a_wrong_size_is_a_value_error(function, size):
     with pytest.raises(ValueError, match="^Got size .*; expected whole pixels, at least 1. Try 64, or"):
         function(torch.zeros(1, 3, 4, 4), size)
@@ -93,7 +98,7 @@ def test_a_wrong_size_is_said_before_the_file_is_looked_for():
 ])
 def test_crop_takes_the_largest_centred_part(h, w, shape, rows, columns):
     x = noise(2, 3, h, w)
-    assert torch.equal(crop(x, shape), x[:, :, rows, columns])
+    assert torch.equal(center_crop(x, shape), x[:, :, rows, columns])
 
 
 # resize
@@ -131,7 +136,7 @@ def test_overshoot_is_clamped():
 
 def test_gradients_pass_and_each_new_pixel_has_weight_one():
     x = torch.full((1, 3, 20, 30), 0.5, requires_grad=True)
-    resize(crop(x, 8), 8).sum().backward()
+    resize(center_crop(x, 8), 8).sum().backward()
     assert x.grad.sum().item() == pytest.approx(3 * 8 * 8, rel=1e-4)
     assert (x.grad[..., :5] == 0).all() and (x.grad[..., 6:24] != 0).any()
 
@@ -139,15 +144,15 @@ def test_gradients_pass_and_each_new_pixel_has_weight_one():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_dtype_stays(dtype):
     x = noise(1, 3, 8, 8).to(dtype)
-    y = resize(crop(x, (4, 8)), 5)
-    assert y.dtype == dtype and (y.double() - resize(crop(x.double(), (4, 8)), 5)).abs().max() < 0.01
+    y = resize(center_crop(x, (4, 8)), 5)
+    assert y.dtype == dtype and (y.double() - resize(center_crop(x.double(), (4, 8)), 5)).abs().max() < 0.01
 
 
 def test_inputs_stay_as_they_are():
     x = noise(1, 3, 9, 12)
     before = x.clone()
     resize(x, (9, 12)).zero_()
-    resize(crop(x, 5), 20)
+    resize(center_crop(x, 5), 20)
     to_pil(x).putpixel((0, 0), (9, 9, 9))
     assert torch.equal(x, before)
 
@@ -191,9 +196,10 @@ def test_the_ending_names_the_format(tmp_path, ending):
 
 
 @pytest.mark.parametrize("x, error, words", [
-    (torch.zeros(2, 3, 4, 4), ValueError, "Got 2 images; expected one. Try"), (torch.zeros(4, 4), ValueError, "Got a tensor of shape"),
-    (torch.full((3, 4, 4), 2.0), ValueError, "Got pixels from 2 to 2"), (np.zeros((3, 4, 4)), TypeError, "Got an object of type ndarray"),
-    (torch.zeros(3, 4, 4).byte(), TypeError, "Got a torch.uint8 tensor"), ("cat.png", TypeError, "Got an object of type str"),
+    (torch.zeros(2, 3, 4, 4), ValueError, "Got 2 images; expected one. Try"),
+    (torch.zeros(4, 4), ValueError, "Got a float32 tensor of shape"),
+    (torch.full((3, 4, 4), 2.0), ValueError, "Got pixels from 2 to 2"), (np.zeros((3, 4, 4)), TypeError, "Got a float64 ndarray"),
+    (torch.zeros(3, 4, 4).byte(), TypeError, "Got a uint8 tensor"), ("cat.png", TypeError, "Got a str"),
 ])
 def test_what_is_not_one_image_is_not_saved(tmp_path, x, error, words):
     with pytest.raises(error, match=words):
@@ -252,3 +258,58 @@ def test_a_name_like_none_lists_them_all():
     with pytest.raises(KeyError) as error:
         photos()["xyz"]
     assert all(name in str(error.value) for name in NAMES)
+
+
+# ---- gallery ----
+
+def test_crops_are_parts_of_the_image():
+    image = torch.rand(1, 3, 40, 60)
+    found = sliding_crops(image, [20], size=20)
+    assert found.shape == (3 * 5, 3, 20, 20)
+    torch.testing.assert_close(found[0], image[0, :, :20, :20], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[6], image[0, :, 10:30, 10:30], rtol=0, atol=1e-5)
+
+
+def test_crops_at_several_scales_have_one_size():
+    assert sliding_crops(torch.rand(1, 3, 40, 60), (40, 20), size=16).shape == (2 + 15, 3, 16, 16)
+
+
+@pytest.mark.parametrize("side", [1, 41])
+def test_crops_fit_in(side):
+    with pytest.raises(ValueError, match="Try 2 to 40"):
+        sliding_crops(torch.rand(1, 3, 40, 60), [side])
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """A small archive in the shape of Imagenette's, in place of the one that is downloaded."""
+    pictures = tmp_path / "imagenette2-160" / "val" / "n01440764"
+    pictures.mkdir(parents=True)
+    for grey in range(5):
+        Image.new("L" if grey == 1 else "RGB", (200, 160), 50 * grey if grey == 1 else (50 * grey,) * 3).save(pictures / f"{grey}.JPEG")
+        (pictures / f"{grey}.JPEG").rename(pictures / f"{grey}.jpeg")
+    packed = tmp_path / "imagenette2-160.tgz"
+    with tarfile.open(packed, "w:gz") as tar:
+        tar.add(tmp_path / "imagenette2-160", "imagenette2-160")
+    monkeypatch.setattr(Imagenette, "_ARCHIVES", Imagenette._ARCHIVES | {"160px": (packed.as_uri(), None)})
+    return packed
+
+
+def test_imagenette_is_fetched_once_and_searched(archive, tmp_path, random_net, capsys):
+    (tmp_path / "here").mkdir()
+    archive.rename(tmp_path / "here" / archive.name)        # what has come is not fetched again
+    found = imagenette(tmp_path / "here", size=64)
+    assert len(found) == 5 and found[3][0].shape == (3, 64, 64)
+    assert "99 MB" in capsys.readouterr().out
+    (tmp_path / "here" / archive.name).unlink()
+    again = imagenette(tmp_path / "here")
+    assert "99 MB" not in capsys.readouterr().out
+    assert top_patches(random_net, DataLoader(again, batch_size=2), "conv2", 3).indices.max() < 5
+
+
+def test_without_a_network_it_says_how_to_go_on(archive, tmp_path):
+    archive.unlink()
+    with pytest.raises(ConnectionError, match="works without it"):
+        imagenette(tmp_path / "nothing")
+    with pytest.raises(RuntimeError, match="not found"):
+        imagenette(tmp_path / "nothing", download=False)

@@ -3,16 +3,28 @@ import urllib.error
 import pytest
 import torch
 
-from helpers import torchvision_nets
-from helpers.nets import DATA, SHIPPED, CourseNet, class_index, layer_names, load_net, load_weights, top_classes
-from helpers.scenes import SHAPES
-from helpers.weights import save_weights
+from helpers import nets
+from helpers.nets import (
+    DATA,
+    OURS,
+    CourseNet,
+    class_index,
+    fast,
+    has_bf16,
+    layer_names,
+    load_net,
+    load_weights,
+    save_weights,
+    top_classes,
+    torchvision_weights,
+)
+from helpers.world.scenes import SHAPES
 
 COURSENET = ["conv1", "relu1", "conv2", "relu2", "pool2", "conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5", "avgpool",
              "fc6", "relu6", "fc7", "relu7", "fc8"]
 
 
-@pytest.fixture(scope="module", params=SHIPPED)
+@pytest.fixture(scope="module", params=OURS)
 def shipped(request):
     return load_net(request.param)
 
@@ -38,18 +50,18 @@ def test_normalisation_is_inside(shipped, images):
 
 
 def test_both_files_are_small():
-    assert sum((DATA / f"{name}.safetensors").stat().st_size for name in SHIPPED) <= 10e6
+    assert sum((DATA / f"{name}.safetensors").stat().st_size for name in OURS) <= 10e6
 
 
 def test_model_cards_match_the_weights():
     """The figures in data/README.md are those stored with the weights, as the measuring command wrote them."""
     text = (DATA / "README.md").read_text()
     from helpers.recipes.measure import card
-    assert card({name: load_weights(DATA / f"{name}.safetensors").facts["figures"] for name in SHIPPED}) in text
+    assert card({name: load_weights(DATA / f"{name}.safetensors").facts["figures"] for name in OURS}) in text
 
 
 def test_the_networks_differ():
-    a, b = (load_net(name) for name in SHIPPED)
+    a, b = (load_net(name) for name in OURS)
     cosine = torch.nn.functional.cosine_similarity(a.fc6.weight.flatten(), b.fc6.weight.flatten(), dim=0)
     assert cosine.abs() < 0.1       # neither started from the other
 
@@ -137,7 +149,7 @@ def test_torchvisions_networks_keep_their_function(name, some):
     twin = models.get_model(name, weights=None).eval()
     twin.load_state_dict(dict(zip(twin.state_dict(), [v for k, v in net.state_dict().items() if "normalize" not in k], strict=True)))
     x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in torchvision_nets.IMAGENET)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in nets.IMAGENET)
     with torch.no_grad():
         assert torch.allclose(net(x), twin((x - mean) / std), atol=1e-5)
     assert not net.training and not any(m.inplace for m in net.modules() if hasattr(m, "inplace"))
@@ -145,17 +157,17 @@ def test_torchvisions_networks_keep_their_function(name, some):
 
 def test_weights_at_hand(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert not torchvision_nets.at_hand("alexnet")
+    assert not nets.at_hand("alexnet")
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
-    assert torchvision_nets.at_hand("alexnet") and not torchvision_nets.at_hand("vgg16")
+    assert nets.at_hand("alexnet") and not nets.at_hand("vgg16")
 
 
 def test_vgg16_has_the_fields_names():
     expected = [f"conv{block}_{k}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for k in range(1, n + 1)]
     from torchvision import models
     model = models.vgg16(weights=None, init_weights=False)
-    names = [name for name, _ in torchvision_nets.field_names(model, blocks=True)]
+    names = [name for name, _ in nets.field_names(model, blocks=True)]
     assert [n for n in names if n.startswith("conv")] == expected
     assert [n for n in names if n.startswith(("fc", "pool"))] == ["pool1", "pool2", "pool3", "pool4", "pool5", "fc6", "fc7", "fc8"]
 
@@ -169,3 +181,70 @@ def test_without_a_network_it_offers_coursenet(monkeypatch, tmp_path):
     monkeypatch.setattr("torch.hub.urlopen", offline)
     with pytest.raises(ValueError, match=r"could not be downloaded.*load_net\('coursenet'\)"):
         load_net("squeezenet1_1")
+
+
+# ---- precision ----
+
+@pytest.mark.parametrize("instructions, expected", [({"avx512_bf16": True}, True), ({"avx512_bf16": False}, False), ({}, False)])
+def test_the_processor_is_asked(monkeypatch, instructions, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+    assert has_bf16("cpu") is expected
+    with fast("cpu"):
+        assert torch.is_autocast_enabled("cpu") is expected
+    with fast(torch.device("cpu"), exact=True):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_an_old_pytorch_cannot_be_asked(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert has_bf16("cpu") is False
+
+
+def test_no_bf16_elsewhere():
+    assert has_bf16("mps") is False
+
+
+# ---- what was found wrong once ----
+
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V1", "VGG11_Weights.IMAGENET1K_V1", "DEFAULT"])
+def test_weights_by_their_short_name(weights):
+    from torchvision import models
+    assert torchvision_weights("vgg11", weights) == models.VGG11_Weights.IMAGENET1K_V1
+    with pytest.raises(KeyError, match="no set of weights of vgg11 'IMAGENET1K_V3'. Did you mean 'IMAGENET1K_V1'"):
+        load_net("vgg11", weights="IMAGENET1K_V3")
+
+
+def test_random_weights_normalise_as_the_trained_ones_do():
+    trained, random = load_net("coursenet"), load_net("coursenet", weights=None)
+    assert torch.equal(random.normalize.mean, trained.normalize.mean) and torch.equal(random.normalize.std, trained.normalize.std)
+    assert random.classes == trained.classes and not torch.equal(random.conv1.weight, trained.conv1.weight)
+    with pytest.raises(ValueError, match="expected 'DEFAULT'"):
+        load_net("coursenet", weights="IMAGENET1K_V1")
+
+
+def test_every_network_of_torchvision_can_be_seen_at_hand(monkeypatch, tmp_path):
+    from torchvision import models
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    for name in models.list_models(module=models):
+        file = tmp_path / "hub" / "checkpoints" / models.get_model_weights(name).DEFAULT.url.rpartition("/")[2]
+        file.unlink(missing_ok=True)
+        assert not nets.at_hand(name)
+        file.touch()
+        assert nets.at_hand(name)
+    with pytest.raises(KeyError, match="Did you mean 'alexnet'"):
+        nets.at_hand("alexnte")
+
+
+@pytest.mark.parametrize("x, says", [
+    (torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8), r"got a uint8 tensor .* Try .* / 255"),
+    (255 * torch.rand(2, 3, 64, 64), r"got pixels from .* expects them from 0 to 1. Try x / 255"),
+    (torch.randint(0, 256, (1, 3, 64, 64)), "got a int64 tensor"),
+])
+@pytest.mark.parametrize("name", ["coursenet", "resnet18"])
+def test_bytes_are_refused_by_the_network_itself(name, x, says):
+    net = load_net(name, weights=None)
+    with pytest.raises(ValueError, match=says):
+        net(x)
+    noisy = 0.5 + torch.randn(1, 3, 64, 64)        # as smooth_grad gives it
+    assert net(noisy).shape[0] == 1

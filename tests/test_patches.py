@@ -168,7 +168,7 @@ def test_batches_are_read_once_and_not_kept(random_net):
 
 @pytest.mark.parametrize("images, k", [(torch.rand(3, 3, 64, 64), 4), (torch.rand(3, 3, 64, 64), 0), ([], 1)])
 def test_patches_refuse(random_net, images, k):
-    with pytest.raises(ValueError, match="expected 1 to as many as there are"):
+    with pytest.raises(ValueError, match="the number of images"):
         top_patches(random_net, images, "conv1", k)
 
 
@@ -404,13 +404,13 @@ def test_one_pass_is_enough(whole):
 
 @pytest.mark.parametrize("k", [-1, 0, 14])
 def test_k_out_of_range(whole, k):
-    with pytest.raises(ValueError, match=f"Got k={k} of 13 images"):
+    with pytest.raises(ValueError, match=f"Got k={k}; expected 1 to 13"):
         top_patches(*whole, "2", k, batch=5)
 
 
 @pytest.mark.parametrize("nothing", [(x for x in ()), [], torch.empty(0, 3, 64, 64)])
 def test_no_images(random_net, nothing):
-    with pytest.raises(ValueError, match="Got k=2 of 0 images"):
+    with pytest.raises(ValueError, match="Got k=2; expected 1 to 0"):
         top_patches(random_net, nothing, "conv2", 2)
 
 

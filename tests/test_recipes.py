@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.images import to_pil
-from helpers.nets import CourseNet, load_weights
-from helpers.recipes import coursenet, tiny_imagenet
-from helpers.recipes.measure import class_pictures, named
+from helpers.images import save_image, to_pil
+from helpers.nets import CourseNet, fold_batch_norms, load_weights
+from helpers.recipes import coursenet, style, tiny_imagenet
+from helpers.recipes.checkpoints import save_checkpoint
+from helpers.recipes.measure import all_classes, share
+from helpers.style import load_transform_net
 
 WNIDS = ["n01", "n02", "n03"]
 
@@ -122,17 +124,11 @@ def test_folding_keeps_the_function():
     for _ in range(3):
         net(x)              # gives the batch norms means and variances of their own
     net.eval()
-    folded = coursenet.fold(net)
-    assert not [name for name, _ in folded.named_children() if name.startswith(("bn", "drop"))]
+    folded = fold_batch_norms(net)
+    assert not [name for name, _ in folded.named_children() if name.startswith("bn")]
+    with pytest.raises(ValueError, match="only batch norm"):
+        fold_batch_norms(folded)
     assert torch.allclose(folded(x), net(x), atol=1e-5)
-
-
-def test_projection():
-    x = torch.stack([torch.full((3, 4, 4), 1.0), torch.full((3, 4, 4), 0.01)])
-    once = coursenet.project(x, 2.0)
-    assert torch.allclose(once[0].norm(), torch.tensor(2.0)) and torch.equal(once[1], x[1])
-    assert torch.allclose(coursenet.project(once, 2.0), once)
-    assert not coursenet.project(torch.zeros(1, 3, 2, 2), 1.0).any()
 
 
 def test_the_attack_stays_in_its_ball_and_hurts(random_net, images):
@@ -151,18 +147,10 @@ def test_augmentation_is_seeded_and_keeps_range_and_shape(images):
     assert torch.allclose(coursenet.augment(flat, torch.Generator().manual_seed(2)), flat)
 
 
-def test_class_pictures_raise_their_scores(random_net):
-    pictures = class_pictures(random_net, steps=5)
-    start = class_pictures(random_net, steps=1)
-    own = torch.arange(10)
-    assert pictures.shape == (10, 3, 64, 64) and (random_net(pictures)[own, own] > random_net(start)[own, own]).all()
-
-
-def test_named_by_hand():
-    judge = lambda x: torch.tensor([[3.0, 1, 2], [3, 1, 2], [1, 2, 3]])      # says 0, 0, 2; second: 2, 2, 1
-    assert abs(named(judge, torch.zeros(3, 3, 8, 8)) - 2 / 3) < 1e-6
-    assert abs(named(judge, torch.zeros(3, 3, 8, 8), k=2) - 2 / 3) < 1e-6
-    assert named(judge, torch.zeros(3, 3, 8, 8), k=3) == 1
+def test_class_pictures_and_who_names_them(random_net):
+    pictures = all_classes(random_net)
+    assert pictures.shape == (10, 3, 64, 64)
+    assert share(random_net, pictures, 10) == 1 and share(random_net, pictures, 1) > 0.5
 
 
 def test_rendered_training_scenes_are_cached(tmp_path, monkeypatch):
@@ -170,3 +158,62 @@ def test_rendered_training_scenes_are_cached(tmp_path, monkeypatch):
     assert images.shape == (3, 3, 64, 64) and labels.tolist() == [0, 1, 2]
     monkeypatch.setattr(coursenet, "render_chunk", None)
     assert torch.equal(coursenet.training_scenes(3, tmp_path)[0], images)
+
+
+# ---- style recipe ----
+
+@pytest.fixture
+def style_options(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k in range(2):
+        save_image(torch.rand(1, 3, 40 + 8 * k, 56, generator=torch.Generator().manual_seed(k)), folder / f"{k}.png")
+    (folder / "notes.txt").write_text("no photograph")
+    return ["--photos", str(folder), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "style.safetensors"),
+            "--styles", "waves", "dahlia", "--steps", "2", "--batch", "2", "--size", "32", "--every", "1"]
+
+
+def weights(path):
+    return load_transform_net(path).state_dict()
+
+
+def test_two_steps(style_options, tmp_path, capsys):
+    style.main(style_options)
+    net = load_transform_net(tmp_path / "style.safetensors")
+    assert net.styles == ["waves", "dahlia"] and [row["step"] for row in net.facts["log"]] == [1, 2]
+    assert net.facts["recipe"]["size"] == 32 and "photos" not in str(net.facts)
+    assert net(torch.rand(1, 3, 30, 41), "dahlia").shape == (1, 3, 30, 41)
+    assert (tmp_path / "style.safetensors").stat().st_size < 4e6
+    assert capsys.readouterr().out.count("min left") == 2
+
+
+def test_resumes_to_the_same_weights(style_options, tmp_path, capsys, monkeypatch):
+    style.main(style_options)
+    whole = weights(tmp_path / "style.safetensors")
+
+    def interrupted(*what):
+        save_checkpoint(*what)
+        raise KeyboardInterrupt
+    style_options[style_options.index(str(tmp_path / "work"))] = str(tmp_path / "other")
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):      # right after the first step was kept
+        m.setattr(style, "save_checkpoint", interrupted)
+        style.main(style_options)
+    (tmp_path / "style.safetensors").unlink()
+    style.main([*style_options, "--resume"])
+    assert "resumed after 1" in capsys.readouterr().out
+    resumed = weights(tmp_path / "style.safetensors")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_crops_are_of_the_size_and_from_the_seed(style_options):
+    args = style.arguments(style_options)
+    images = style.read_photos(args.photos)
+    assert images.shape == (2, 3, 256, 256) and images.dtype == torch.uint8
+    first, again, other = (style.batch(images, args, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert first.shape == (2, 3, 32, 32) and torch.equal(first, again) and not torch.equal(first, other)
+    assert 0 <= first.min() and first.max() <= 1
+
+
+def test_a_folder_without_photographs(tmp_path):
+    with pytest.raises(SystemExit, match="holds no photograph"):
+        style.read_photos(tmp_path)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.renderer import march
-from helpers.scenes import KINDS, RANGES, SHAPES, SHIPPED, render_scenes, scenes
-from helpers.solids import DISTANCE, MATERIAL, REACH
+from helpers.world.renderer import march
+from helpers.world.scenes import FOLDER, KINDS, RANGES, SHAPES, render_scenes, scenes
+from helpers.world.solids import DISTANCE, MATERIAL, REACH
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_materials_are_shares(material):
 
 def test_shipped_scenes(world):
     assert len(world) == 1504 and world.labels.bincount().tolist() == [188] * 8
-    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 2.5e6
+    assert sum(f.stat().st_size for f in FOLDER.iterdir()) <= 2.5e6
     filled = world.masks.float().mean((1, 2))
     assert filled.min() >= 0.1 and filled.max() <= 1 / 3
     border = torch.cat([world.masks[:, 0], world.masks[:, -1], world.masks[:, :, 0], world.masks[:, :, -1]], 1)
@@ -139,8 +139,8 @@ def test_gpu_draws_the_same():
 
 def test_double_precision_draws_the_same():
     """Another rounding stands for another machine: no pixel but single ones at edges may differ by two grey levels."""
-    from helpers.renderer import render
-    from helpers.scenes import draw_attributes, lay_out
+    from helpers.world.renderer import render
+    from helpers.world.scenes import draw_attributes, lay_out
     off = []
     for index in range(8):
         scene = lay_out(draw_attributes(index, 5))

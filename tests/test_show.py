@@ -14,7 +14,7 @@ from helpers import show as shown
 from helpers.interact import ask, board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
-from helpers.show import chart, compare, credit, cut, film, heat, overlay, picture_map, png, show, tile
+from helpers.show import chart, compare, credit, crop_boxes, film, heat, make_grid, overlay, picture_map, png, show
 
 
 def pictures_of(page):
@@ -45,7 +45,7 @@ def test_heat_wants_one_map():
 
 
 def test_tile_puts_pictures_in_rows():
-    sheet = tile(torch.stack([torch.full((3, 2, 2), v) for v in (0.0, 0.2, 0.4)]), columns=2, gap=1)
+    sheet = make_grid(torch.stack([torch.full((3, 2, 2), v) for v in (0.0, 0.2, 0.4)]), columns=2, gap=1)
     assert sheet.shape == (1, 3, 5, 5)
     assert sheet[0, 0, :2, :2].eq(0).all() and sheet[0, 0, :2, 3:].eq(0.2).all() and sheet[0, 0, 3:, :2].eq(0.4).all()
     assert sheet[0, 0, 2].eq(1).all() and sheet[0, 0, 3:, 3:].eq(1).all()      # white between, and where nothing is
@@ -158,7 +158,7 @@ def test_a_map_wants_a_point_for_each_picture():
 
 def test_what_is_cut_lies_on_grey():
     x = torch.rand(2, 3, 10, 10)
-    parts = cut(x, torch.tensor([[2, 3, 6, 7], [0, 0, 2, 4]]), 4)
+    parts = crop_boxes(x, torch.tensor([[2, 3, 6, 7], [0, 0, 2, 4]]), 4)
     assert torch.equal(parts[0], x[0, :, 2:6, 3:7])
     assert torch.equal(parts[1, :, 1:3], x[1, :, :2, :4]) and (parts[1, :, [0, 3]] == 0.5).all()
 
@@ -355,3 +355,10 @@ def test_a_question_explains_what_was_chosen():
     assert says.value == ""
     with pytest.raises(ValueError, match="expected one of"):
         ask("What?", {"this": "Yes."}, right="that")
+
+
+@pytest.mark.parametrize("side, width, expected", [(1000, 160, 160), (161, 160, 160), (64, 160, 128), (64, 64, 64), (20, 160, 160)])
+def test_pictures_are_about_as_wide_as_asked_for(side, width, expected):
+    data = png(torch.rand(1, 3, side // 2, side, generator=torch.Generator().manual_seed(0)), width)
+    drawn = Image.open(io.BytesIO(data))
+    assert drawn.width == expected and drawn.height == pytest.approx(expected / 2, abs=1)

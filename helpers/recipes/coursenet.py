@@ -17,13 +17,12 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from helpers.nets import CourseNet
-from helpers.precision import fast
+from helpers.nets import CourseNet, fast, fold_batch_norms, save_weights
+from helpers.optimize import project_l2, steepest
+from helpers.recipes.checkpoints import resume_checkpoint, save_checkpoint
 from helpers.recipes.tiny_imagenet import download, read_train, read_val
-from helpers.scenes import SHAPES, render_scenes
-from helpers.weights import save_weights
+from helpers.world.scenes import SHAPES, render_scenes
 
 SCENES = 8000
 SEEDS = {False: 1, True: 2}     # each network has its own start and its own order of images
@@ -87,24 +86,17 @@ def augment(images, generator):
 
 # ---- training ----
 
-def project(delta, epsilon):
-    """The nearest point of the l2 ball: (b,3,h,w) -> the same, each image's norm at most epsilon."""
-    norm = delta.flatten(1).norm(dim=1)[:, None, None, None]
-    return delta * (epsilon / norm.clamp(min=1e-12)).clamp(max=1)
-
-
 def attack(net, x, y, *, epsilon, steps, step_size, generator=None, exact=False):
     """Projected gradient ascent on the cross-entropy within an l2 ball round x and within [0, 1]: (b,3,h,w) -> the same."""
-    start = torch.randn(x.shape, generator=generator).to(x.device)
-    delta = project(start, 1) * epsilon * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device)
+    start = steepest(torch.randn(x.shape, generator=generator), "l2") * torch.rand(len(x), 1, 1, 1, generator=generator)
+    z = (x + epsilon * start.to(x.device)).clamp(0, 1)
     for _ in range(steps):
-        z = (x + delta).clamp(0, 1).requires_grad_()
+        z.requires_grad_()
         with fast(x.device, exact=exact):
             loss = F.cross_entropy(net(z.contiguous(memory_format=torch.channels_last)), y, reduction="sum")
         gradient, = torch.autograd.grad(loss, z)
-        gradient = gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
-        delta = project(z.detach() - x + step_size * gradient, epsilon)
-    return (x + delta).clamp(0, 1)
+        z = project_l2(z.detach() + step_size * steepest(gradient, "l2"), x, epsilon)
+    return z
 
 
 def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200, exact=False):
@@ -121,21 +113,6 @@ def accuracy(net, images, labels, *, epsilon=0.0, steps=20, batch=200, exact=Fal
         with torch.no_grad(), fast(device, exact=exact):
             right += (net(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum().item()
     return right / len(images)
-
-
-def fold(net):
-    """A trained CourseNet with its batch norms folded into the layers before them, in eval mode."""
-    net.eval()
-    folded, modules, kept = CourseNet(net.classes), dict(net.named_children()), {}
-    for name, module in modules.items():
-        if name.startswith("bn"):
-            before = name.replace("bn", "fc" if isinstance(module, nn.BatchNorm1d) else "conv")
-            fuse = fuse_linear_bn_eval if before.startswith("fc") else fuse_conv_bn_eval
-            kept[before] = fuse(modules[before], module)
-        elif not name.startswith("drop"):
-            kept[name] = module
-    folded.load_state_dict({f"{name}.{key}": value for name, module in kept.items() for key, value in module.state_dict().items()})
-    return folded.eval()
 
 
 def train(args):
@@ -165,13 +142,8 @@ def train(args):
     steps = len(images) // args.batch
     optimizer = torch.optim.SGD(net.parameters(), args.lr, momentum=0.9, nesterov=True, weight_decay=args.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps * args.epochs, pct_start=0.2)
-    checkpoint, first, log = args.work / f"{args.name}.pt", 0, []
-    if args.resume and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device)
-        for part, state in zip((net, optimizer, schedule), saved["states"], strict=True):
-            part.load_state_dict(state)
-        first, log = saved["epoch"], saved["log"]
-        say(f"{args.name}: resumed after epoch {first}")
+    checkpoint, parts = args.work / f"{args.name}.pt", (net, optimizer, schedule)
+    first, log = resume_checkpoint(checkpoint, device, *parts) if args.resume else (0, [])
     model = nn.parallel.DistributedDataParallel(net, [device] if device.type == "cuda" else None) if world > 1 else net
 
     for epoch in range(first, args.epochs):
@@ -195,15 +167,13 @@ def train(args):
             total += loss.item()
         if rank == 0:
             log.append({"epoch": epoch + 1, "loss": round(total / steps, 4), "val": round(accuracy(net, val_images, val_labels), 4)})
-            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "epoch": epoch + 1, "log": log}
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            save_checkpoint(checkpoint, epoch + 1, log, *parts)
             pace = time.time() - start
             say(f"{args.name} epoch {epoch + 1}/{args.epochs}  loss {log[-1]['loss']:.3f}  val {log[-1]['val']:.1%}  "
                 f"{pace:.0f} s, about {pace * (args.epochs - epoch - 1) / 60:.0f} min left", flush=True)
     if world > 1:
         dist.destroy_process_group()
-    net = fold(net.cpu())
+    net = fold_batch_norms(net.cpu())
     net.log = log
     return net if rank == 0 else None
 

@@ -6,48 +6,38 @@ Prints them, and with --write puts them into the weights' metadata and into data
 import argparse
 from pathlib import Path
 
-import torch
-
-from helpers.nets import DATA, SHIPPED, load_weights
-from helpers.optimize import NormalizedGradient, descend
-from helpers.param import PixelImage
+from helpers.ascent import class_pictures, named
+from helpers.nets import DATA, OURS, load_net, save_weights
+from helpers.optimize import NormalizedGradient
 from helpers.recipes.coursenet import accuracy
 from helpers.recipes.tiny_imagenet import read_val
-from helpers.scenes import scenes
-from helpers.weights import save_weights
+from helpers.world.scenes import scenes
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 
-def class_pictures(net, *, steps=100, step=0.5, seed=0):
+def all_classes(net):
     """Plain gradient ascent on each class's score, from grey noise, without a regulariser: -> (classes,3,64,64)."""
-    own = torch.arange(len(net.classes))
-    noise = 0.5 + 0.1 * torch.randn(len(own), 3, 64, 64, generator=torch.Generator().manual_seed(seed))
-    loss = lambda x: -net(x)[own, own].sum()
-    pictures = PixelImage(noise.clamp(0, 1))
-    for _ in descend(pictures, loss, steps=steps, optimizer=lambda p: NormalizedGradient(p, lr=step)):
-        pass
-    return pictures().detach()
+    return class_pictures(net, range(len(net.classes)), steps=100, optimizer=lambda p: NormalizedGradient(p, lr=0.5))
 
 
-def named(judge, pictures, k=1):
+def share(judge, pictures, k):
     """Share of class pictures (one of each class, in order) whose class is among the judge's k likeliest."""
-    with torch.no_grad():
-        return (judge(pictures).topk(k).indices == torch.arange(len(pictures))[:, None]).any(1).float().mean().item()
+    return named(judge, pictures, range(len(pictures)), k).float().mean().item()
 
 
 def figures(nets, images, labels, world):
     """Every figure of the model cards, name of the network -> name of the figure -> number."""
     out, bytes_of = {}, lambda x: (x * 255).round().byte()
-    pictures = {name: class_pictures(net) for name, net in nets.items()}
+    pictures = {name: all_classes(net) for name, net in nets.items()}
     for name, net in nets.items():
         other, = (n for n in nets if n != name)
         out[name] = {
             "photographs, top-1": accuracy(net, images, labels, exact=True),
             "photographs, top-1, after a 20-step l2 attack of 1.0": accuracy(net, images, labels, epsilon=1.0, exact=True),
             "shipped scenes, top-1": accuracy(net, bytes_of(world.images), world.labels + len(net.classes) - 8, exact=True),
-            f"its class pictures named by {other}, top-1": named(nets[other], pictures[name]),
-            f"its class pictures named by {other}, top-5": named(nets[other], pictures[name], 5),
+            f"its class pictures named by {other}, top-1": share(nets[other], pictures[name], 1),
+            f"its class pictures named by {other}, top-5": share(nets[other], pictures[name], 5),
             "parameters": sum(p.numel() for p in net.parameters()),
         }
     return out
@@ -69,7 +59,7 @@ def main(argv=None):
     parser.add_argument("--classes", type=Path, help="a file with the wnids that the networks know")
     parser.add_argument("--write", action="store_true", help="store the figures with the weights and in data/README.md")
     args = parser.parse_args(argv)
-    nets = {name: load_weights(DATA / f"{name}.safetensors").eval().requires_grad_(False) for name in SHIPPED}
+    nets = {name: load_net(name) for name in OURS}
     measured = figures(nets, *read_val(args.data, args.classes), scenes())
     print(card(measured))
     if args.write:

@@ -10,10 +10,10 @@ from matplotlib import pyplot as plt
 from helpers.attribution import saliency
 from helpers.images import photos
 from helpers.nets import DATA, class_index, load_net, top_classes
-from helpers.recipes.measure import class_pictures
-from helpers.scenes import render_scenes
-from helpers.show import overlay, tile
-from helpers.transform_net import load_transform_net
+from helpers.recipes.measure import all_classes
+from helpers.show import make_grid, overlay
+from helpers.style import load_transform_net
+from helpers.world.scenes import render_scenes
 
 CLASSES = ["goldfish", "king penguin", "ladybug", "monarch", "lion", "brown bear", "lesser panda", "school bus",
            "sports car", "teapot", "pizza", "espresso", "mushroom", "lemon", "suspension bridge", "triumphal arch"]
@@ -40,7 +40,7 @@ def one_idea(robust, drawn, path):
     scene = render_scenes([4], seed=0, size=128)
     mask = scene.images * (0.25 + 0.75 * scene.masks[:, None])
     W = robust.conv1.weight[:25]
-    filters = tile(0.5 + 0.5 * W / W.abs().amax((1, 2, 3), keepdim=True), columns=5)
+    filters = make_grid(0.5 + 0.5 * W / W.abs().amax((1, 2, 3), keepdim=True), columns=5)
     penguin = drawn[class_index(robust, "king penguin")][None]
     row([cat, heat, penguin, mask, filters],
         [f"{said}?", "differentiate: what matters", "descend: “king penguin”", "a scene: what is true", "conv1: what it looks for"],
@@ -60,7 +60,7 @@ def main(argv=None):
     out = parser.parse_args(argv).out
     out.mkdir(parents=True, exist_ok=True)
     net, robust = load_net("coursenet"), load_net("coursenet-robust")
-    drawn = class_pictures(robust)
+    drawn = all_classes(robust)
     one_idea(robust, drawn, out / "one_idea.png")
     chosen = [class_index(robust, name) for name in CLASSES]
     said = [f"{guess[0][0]}\n{guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]

@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.scenes import COLUMNS, KINDS, RANGES, SHIPPED, Scenes, render_scenes
+from helpers.world.scenes import COLUMNS, FOLDER, KINDS, RANGES, Scenes, render_scenes
 
 SEED, COUNT, QUALITY = 0, 1504, 86
 
 
-def mosaic(tiles):
+def as_tiles(pictures):
     """(n,h,w,...) -> (n/columns * h, columns * w, ...)."""
-    n, h, w, *rest = tiles.shape
-    return tiles.reshape(n // COLUMNS, COLUMNS, h, w, *rest).swapaxes(1, 2).reshape(n // COLUMNS * h, COLUMNS * w, *rest)
+    n, h, w, *rest = pictures.shape
+    return pictures.reshape(n // COLUMNS, COLUMNS, h, w, *rest).swapaxes(1, 2).reshape(n // COLUMNS * h, COLUMNS * w, *rest)
 
 
 def save_scenes(scenes: Scenes, folder: Path):
     folder.mkdir(parents=True, exist_ok=True)
     pixels = (scenes.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    Image.fromarray(mosaic(pixels)).save(folder / "images.jpg", quality=QUALITY, subsampling=0, optimize=True, progressive=True)
-    Image.fromarray(mosaic(scenes.masks.numpy())).save(folder / "masks.png", optimize=True)
+    Image.fromarray(as_tiles(pixels)).save(folder / "images.jpg", quality=QUALITY, subsampling=0, optimize=True, progressive=True)
+    Image.fromarray(as_tiles(scenes.masks.numpy())).save(folder / "masks.png", optimize=True)
     columns = {name: scenes.codes(name).byte().numpy() for name in KINDS}
     columns |= {name: np.array(scenes.attributes[name], np.float32) for name in RANGES}
     np.savez_compressed(folder / "attributes.npz", **columns)
@@ -33,7 +33,7 @@ def save_scenes(scenes: Scenes, folder: Path):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.scenes", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--out", type=Path, default=SHIPPED)
+    parser.add_argument("--out", type=Path, default=FOLDER)
     out = parser.parse_args().out
     save_scenes(render_scenes(COUNT, seed=SEED), out)
     print(f"{COUNT} scenes, {sum(f.stat().st_size for f in out.iterdir()) / 1e6:.2f} MB in {out}")

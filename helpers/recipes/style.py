@@ -5,7 +5,6 @@ Trains one TransformNet for several styles on a folder of photographs, each pict
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -13,15 +12,15 @@ import torch
 import torch.nn.functional as F
 
 from helpers.activations import activations
-from helpers.art import STYLES, draw
-from helpers.images import crop, load_image, photos, resize
-from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
-from helpers.nets import load_net
-from helpers.precision import fast
-from helpers.transform_net import FILE, TransformNet
+from helpers.art import STYLES, style_image
+from helpers.images import load_image
+from helpers.losses import content_loss, style_loss, total_variation
+from helpers.nets import fast, load_net
+from helpers.recipes.checkpoints import resume_checkpoint, save_checkpoint
+from helpers.style import FILE, LAYERS, TransformNet, style_grams
 from helpers.weights import write_weights
 
-LAYERS, CONTENT = ("relu1", "relu2", "relu3", "relu4", "relu5"), "relu3"
+CONTENT = "relu3"
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -42,14 +41,6 @@ def arguments(argv=None):
     p.add_argument("--every", type=int, default=100, help="steps between two checkpoints")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     return p.parse_args(argv)
-
-
-def style_image(name, size=256):
-    """A style by name: drawn, or the middle of a photograph, (1,3,size,size)."""
-    if name in STYLES:
-        return draw(name, size)
-    photo = photos()[name].load()
-    return resize(photo[..., 130:310, 200:380] if name == "dahlia" else crop(photo, size), size)
 
 
 def read_photos(folder, size=256):
@@ -77,20 +68,14 @@ def batch(images, args, generator):
 def train(args):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images, feature_net = read_photos(args.photos), load_net("coursenet-robust").to(device, memory_format=torch.channels_last)
-    targets = [activations(feature_net, style_image(name).to(device), LAYERS) for name in args.styles]
-    grams = {layer: torch.cat([gram_matrix(t[layer]) for t in targets]) for layer in LAYERS}        # (styles, c, c)
+    grams = style_grams(feature_net, torch.cat([style_image(name) for name in args.styles]).to(device))     # (styles, c, c) a layer
     torch.manual_seed(args.seed)
     net = TransformNet(args.styles).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), args.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps, pct_start=0.05)
     args.work.mkdir(parents=True, exist_ok=True)
-    checkpoint, first, log = args.work / "style.pt", 0, []
-    if args.resume and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device)
-        for part, state in zip((net, optimizer, schedule), saved["states"], strict=True):
-            part.load_state_dict(state)
-        first, log = saved["step"], saved["log"]
-        print(f"resumed after step {first}")
+    checkpoint, parts = args.work / "style.pt", (net, optimizer, schedule)
+    first, log = resume_checkpoint(checkpoint, device, *parts) if args.resume else (0, [])
 
     total, start = torch.zeros(2), time.time()
     for step in range(first + 1, args.steps + 1):
@@ -110,9 +95,7 @@ def train(args):
         if step % args.every == 0 or step == args.steps:
             content, style = (total / (step - (log[-1]["step"] if log else 0))).tolist()
             log.append({"step": step, "content": round(content, 4), "style": round(style, 4)})
-            state = {"states": [part.state_dict() for part in (net, optimizer, schedule)], "step": step, "log": log}
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            save_checkpoint(checkpoint, step, log, *parts)
             pace, total = (time.time() - start) / (step - first), torch.zeros(2)
             print(f"step {step}/{args.steps}  content {content:.3f}  style {style:.3f}  "
                   f"about {pace * (args.steps - step) / 60:.0f} min left", flush=True)

@@ -1,31 +1,23 @@
 """Photographs in the layout of Tiny ImageNet (Stanford CS231n), to train and to measure on. Never shipped."""
 
-import urllib.request
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
+from torchvision.datasets.utils import download_and_extract_archive
 
-ADDRESS = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+ADDRESS, MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def download(folder):
     """Tiny ImageNet (248 MB), downloaded and unpacked into `folder` once -> its folder."""
-    archive, root = folder / "tiny-imagenet-200.zip", folder / "tiny-imagenet-200"
+    root = folder / "tiny-imagenet-200"
     if (root / "val/val_annotations.txt").exists():
         return root
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with urllib.request.urlopen(ADDRESS, timeout=20) as source, open(archive, "wb") as target, \
-                tqdm(total=int(source.headers.get("Content-Length", 0)), unit="B", unit_scale=True, desc="Tiny ImageNet") as bar:
-            while chunk := source.read(1 << 20):
-                target.write(chunk)
-                bar.update(len(chunk))
-        zipfile.ZipFile(archive).extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
+        download_and_extract_archive(ADDRESS, str(folder), md5=MD5)
+    except (OSError, RuntimeError) as error:
         raise SystemExit(f"Tiny ImageNet could not be downloaded from {ADDRESS} ({error}). "
                          "Fetch and unpack it by other means, and give its folder as --data.") from None
     return root

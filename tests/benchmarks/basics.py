@@ -11,7 +11,7 @@ from helpers.nets import load_net
 from helpers.optimize import NormalizedGradient, descend
 from helpers.param import PixelImage
 from helpers.patches import top_patches
-from helpers.scenes import render_scenes, scenes
+from helpers.world.scenes import render_scenes, scenes
 
 
 def median(f, repeats=15):

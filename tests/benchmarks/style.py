@@ -5,15 +5,14 @@ import time
 import torch
 
 from helpers.activations import activations
-from helpers.art import draw
+from helpers.art import draw_style
 from helpers.images import photos, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
-from helpers.nets import load_net
+from helpers.nets import has_bf16, load_net
 from helpers.optimize import descend
 from helpers.param import PixelImage
-from helpers.precision import has_bf16
+from helpers.style import load_transform_net
 from helpers.texture import efros_leung
-from helpers.transform_net import load_transform_net
 
 LAYERS = ["relu1", "relu2", "relu3", "relu4", "relu5"]
 
@@ -39,7 +38,7 @@ def transfer(content, style, *, bf16, steps):
 
 
 def main():
-    content, style, source = photos()["temple"].load(192), draw("strokes"), resize(draw("woodcut"), 128)[..., 20:84, 20:84]
+    content, style, source = photos()["temple"].load(192), draw_style("strokes"), resize(draw_style("woodcut"), 128)[..., 20:84, 20:84]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; bf16 in this processor: {has_bf16('cpu')}")
     for window in (5, 11, 23):
         time_grown, _ = seconds(lambda w=window: efros_leung(source, window=w))

@@ -1,17 +1,54 @@
-"""Style in one forward pass: a network from a picture to the same picture in a style. Johnson 2016, Ulyanov 2016, Dumoulin 2017."""
-
-from pathlib import Path
+"""Style: transfer by descent (Gatys 2016), and by a network in one pass (Johnson 2016, Ulyanov 2016, Dumoulin 2017)."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval
 
-from helpers.errors import unknown
+from helpers.activations import activations
+from helpers.errors import describe, unknown
 from helpers.images import check_images
-from helpers.weights import read_weights
+from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
+from helpers.nets import DATA, fast
+from helpers.optimize import descend
+from helpers.param import PixelImage
+from helpers.weights import read_weights, set_weights
 
-FILE = Path(__file__).parent.parent / "data" / "style.safetensors"
+LAYERS = ("relu1", "relu2", "relu3", "relu4", "relu5")
+FILE = DATA / "style.safetensors"
+
+
+# ---- By descent ----
+
+def style_grams(net, style, layers=LAYERS):
+    """What `style_transfer` wants to match, style (b,3,h,w) -> dict layer -> Gram matrices (b,c,c). To mix styles, average them."""
+    return {layer: gram_matrix(features) for layer, features in activations(net, style, layers).items()}
+
+
+def style_transfer(net, content, grams, *, start=None, content_layer="relu3", style_weight=3.0, tv_weight=1.0, border=8, steps=200,
+                   optimizer=None):
+    """Paints the content (b,3,h,w) with the style that has these Gram matrices -> generator of Step, as `descend`.
+
+    Minimises content_loss + style_weight style_loss + tv_weight V, with V the total variation a pixel, from the content itself
+    or from another `start`, by Adam or another `optimizer`. `style_weight` may be one for each image, (b,). The network sees a
+    mirrored border of so many pixels, or its zero padding would be painted as a frame. `grams` are those of `style_grams`.
+    Gatys 2016, with losses relative to their targets.
+    """
+    check_images(content)
+    mirrored = lambda x: F.pad(x, [border] * 4, mode="reflect")
+    with torch.no_grad():
+        wanted = activations(net, mirrored(content), content_layer)[content_layer]
+
+    def loss(x):
+        with fast(x.device):
+            found = activations(net, mirrored(x), [*grams, content_layer])
+        total = content_loss(found[content_layer], wanted) + style_weight * style_loss(found, grams)
+        return (total + tv_weight * total_variation(x) / x[0, 0].numel()).sum()
+
+    return descend(PixelImage(content if start is None else start), loss, steps=steps,
+                   optimizer=optimizer or (lambda p: torch.optim.Adam(p, lr=0.03)))
+
+
+# ---- In one pass ----
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -104,20 +141,10 @@ class TransformNet(nn.Module):
             style = F.one_hot(torch.tensor(style), known)
         mix = torch.as_tensor(style).to(x)
         if mix.shape not in [(known,), (b, known)] or not torch.allclose(mix.sum(-1), torch.ones(()).to(x), atol=1e-3):
-            raise ValueError(f"Got a mixture of shape {tuple(mix.shape)} and sum {mix.sum(-1).flatten()[0]:.3g}; expected weights of "
-                             f"the {known} styles, ({known},) or ({b}, {known}), that sum to 1.")
+            sums = ", ".join(f"{v:.3g}" for v in mix.sum(-1).flatten()[:8].tolist())
+            raise ValueError(f"Got {describe(mix)} as a mixture, with sums {sums}; expected weights of the {known} styles, ({known},) or "
+                             f"({b}, {known}), that sum to 1.")
         return mix.expand(b, known)
-
-
-def fold(net):
-    """A trained TransformNet with batch norm -> the same in eval mode without any: the norms become part of the convolutions."""
-    if net.shape["norm"] != "batch":
-        raise ValueError(f"Got a network with norm={net.shape['norm']!r}; only batch norm, whose means are fixed in use, can be folded.")
-    folded = TransformNet(net.styles, **net.shape | {"norm": None}).eval().requires_grad_(False)
-    layers = [[m for m in part.modules() if isinstance(m, Layer)] for part in (net.eval(), folded)]
-    for old, new in zip(*layers, strict=True):
-        new.conv = fuse_conv_bn_eval(old.conv, old.norm) if old.norm else old.conv
-    return folded
 
 
 def load_transform_net(path=FILE):
@@ -126,10 +153,4 @@ def load_transform_net(path=FILE):
     Raises ValueError if the file is missing or damaged.
     """
     tensors, facts = read_weights(path)
-    net = TransformNet(facts["styles"], **facts["shape"])
-    try:
-        net.load_state_dict({name: t.float() for name, t in tensors.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{path} holds another network: {error}") from None
-    net.facts = facts
-    return net.eval().requires_grad_(False)
+    return set_weights(TransformNet(facts["styles"], **facts["shape"]), tensors, facts, path).eval().requires_grad_(False)

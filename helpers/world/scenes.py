@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from helpers.errors import unknown
-from helpers.renderer import camera_rays, pixel_grid, render, trace
-from helpers.solids import REACH, lowest
+from helpers.world.renderer import camera_rays, pixel_grid, render, trace
+from helpers.world.solids import REACH, lowest
 
 SHAPES = ("sphere", "cube", "cylinder", "cone", "torus", "capsule", "pyramid", "cross")
 KINDS = {
@@ -39,7 +39,7 @@ WEATHER = {
     "dusk": ((0.70, 0.60, 0.45), (0.92, 0.35, 0.80), (0.95, 0.78, 0.80)),
 }
 STEEP = {"torus": 80, "cross": 25, "capsule": 30}   # degrees by which a shape may lean; others: 14
-SHIPPED, COLUMNS = Path(__file__).parent.parent / "data" / "scenes", 32     # tiles in a row of the mosaics
+FOLDER, COLUMNS = Path(__file__).parents[2] / "data" / "scenes", 32       # tiles in a row of each file
 
 
 @dataclass
@@ -110,10 +110,10 @@ def lay_out(a):
         scene |= {"colour": linear(0.05 + 0.06 * a["hue"], 0.65, 0.85), "colour2": linear(0.04 + 0.05 * a["hue"], 0.75, 0.45)}
     if a["material"] == "marble":
         scene |= {"colour": linear(a["hue"], 0.12, 0.98), "colour2": linear(a["hue"], a["saturation"], 0.35)}
-    return scene | {"ambient": (scene["zenith"] + scene["horizon"]) / 2 + 0.1} | frame(scene, a)
+    return scene | {"ambient": (scene["zenith"] + scene["horizon"]) / 2 + 0.1} | place_object(scene, a)
 
 
-def frame(scene, a):
+def place_object(scene, a):
     """Zoom and shift that let the object fill `fill` of the picture, inside but for a sharp tip, at (`left`, `top`)."""
     wide = {"zoom": 5.5 / (1.3 * REACH), "shift": torch.zeros(2, dtype=torch.float64)}
     grid = pixel_grid(48, 48, scene["eye"])
@@ -153,20 +153,20 @@ def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
     return Scenes(torch.stack(images), torch.stack(masks), labels, {name: [a[name] for a in drawn] for name in drawn[0]})
 
 
-def tiles(path, columns=COLUMNS, side=64):
-    """A mosaic file -> its tiles (n,side,side,...), row by row."""
+def read_tiles(path, columns=COLUMNS, side=64):
+    """A file of tiles -> the tiles (n,side,side,...), row by row."""
     picture = np.asarray(Image.open(path))
     rows, channels = picture.shape[0] // side, picture.shape[2:]
     return picture.reshape(rows, side, columns, side, *channels).swapaxes(1, 2).reshape(rows * columns, side, side, *channels)
 
 
-def scenes(folder=SHIPPED):
+def scenes(folder=FOLDER):
     """The shipped scenes, 188 of each shape -> Scenes of 64 x 64 pixels. No network of ours was trained on them."""
     for name in ("images.jpg", "masks.png", "attributes.npz"):
         if not (Path(folder) / name).exists():
             raise ValueError(f"{folder} has no {name}. Try `git checkout -- data`, or render them: python -m helpers.recipes.scenes.")
-    images = torch.from_numpy(tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float().div_(255)
-    masks = torch.from_numpy(tiles(Path(folder) / "masks.png"))
+    images = torch.from_numpy(read_tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float().div_(255)
+    masks = torch.from_numpy(read_tiles(Path(folder) / "masks.png"))
     columns = np.load(Path(folder) / "attributes.npz")
     attributes = {name: [kinds[code] for code in columns[name]] for name, kinds in KINDS.items()}
     attributes |= {name: columns[name].tolist() for name in RANGES}

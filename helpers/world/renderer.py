@@ -9,7 +9,7 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from helpers.solids import DISTANCE, MATERIAL, REACH, edge, ripple
+from helpers.world.solids import DISTANCE, MATERIAL, REACH, edge, ripple
 
 STEPS = 100         # of sphere tracing at most; most rays need ten, those that graze a face need many
 

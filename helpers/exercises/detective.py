@@ -5,8 +5,8 @@ Such a network is called a Clever Hans, after the horse that read the answers of
 
 import torch
 
+from helpers.features import fit_probe
 from helpers.images import check_images
-from helpers.probes import fit_probe
 
 SIDE, MARGIN = 6, 2     # of the tag, in pixels of 64
 INKS = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0]]).float()

@@ -1,11 +1,15 @@
-"""The style network: sizes, norms against PyTorch's own, mixtures, folding; tiny random networks."""
+"""Style transfer, its loss written out; the style network: sizes, norms against PyTorch's own, mixtures, folding."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.transform_net import BatchNorm, ConditionalInstanceNorm, TransformNet, fold, load_transform_net
+from helpers.activations import activations
+from helpers.losses import style_loss
+from helpers.nets import fold_batch_norms
+from helpers.optimize import last
+from helpers.style import BatchNorm, ConditionalInstanceNorm, TransformNet, load_transform_net, style_grams, style_transfer
 from helpers.weights import write_weights
 
 
@@ -86,11 +90,11 @@ def test_batch_norm_folded_or_not():
         if isinstance(module, nn.BatchNorm2d):
             module.weight.data.uniform_(0.5, 2), module.bias.data.uniform_(-1, 1)
     x = rand(2, 3, 20, 20, seed=9).double()
-    folded = fold(net)
+    folded = fold_batch_norms(net)
     torch.testing.assert_close(folded.double()(x), net.eval()(x))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
     with pytest.raises(ValueError, match="only batch norm"):
-        fold(tiny())
+        fold_batch_norms(tiny())
 
 
 def test_learns_and_all_parameters_have_a_part_in_it():
@@ -105,6 +109,7 @@ def test_learns_and_all_parameters_have_a_part_in_it():
     (lambda: tiny(["glass", "points"])(rand(1, 3, 16, 16), "glas"), KeyError, "glass"),
     (lambda: tiny(2)(rand(1, 3, 16, 16), 2), ValueError, "expected 0 to 1"),
     (lambda: tiny(2)(rand(1, 3, 16, 16), [0.5, 0.2]), ValueError, "sum to 1"),
+    (lambda: tiny(2)(rand(2, 3, 16, 16), [[0.5, 0.5], [0.5, 0.2]]), ValueError, "with sums 1, 0.7"),
     (lambda: tiny(2)(rand(1, 3, 16, 16), [1.0]), ValueError, "sum to 1"),
     (lambda: tiny()(rand(3, 16, 16)), ValueError, r"x\[None\]"),
     (lambda: tiny()(2 * rand(1, 3, 16, 16)), ValueError, "expected"),
@@ -126,3 +131,39 @@ def test_saved_and_loaded_again(tmp_path):
         load_transform_net(tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="There is no"):
         load_transform_net(tmp_path / "nowhere.safetensors")
+
+
+# ---- by descent ----
+
+def test_the_first_loss_of_a_transfer_by_hand(random_net, images):
+    content, style = images[:1], images[1:2]
+    step = next(style_transfer(random_net, content, style_grams(random_net, style, ["relu1", "relu3"]), start=images[2:],
+                               style_weight=5.0, tv_weight=0.2, border=4))
+    padded = lambda x: F.pad(x, [4] * 4, mode="reflect")
+    a, c = (activations(random_net, padded(x), ["relu1", "relu3"]) for x in (images[2:], content))
+    s = activations(random_net, style, ["relu1", "relu3"])
+    expected = (a["relu3"] - c["relu3"]).square().sum() / c["relu3"].square().sum()
+    for layer in s:
+        G, A = (f[layer][0].flatten(1) @ f[layer][0].flatten(1).T / f[layer][0, 0].numel() for f in (a, s))
+        expected += 5 / 2 * (G - A).square().sum() / A.square().sum()
+    expected += 0.2 * sum(images[2:].diff(dim=d).square().sum() for d in (2, 3)) / 64 ** 2
+    assert step.loss == pytest.approx(expected.item(), rel=2e-2)        # the step may compute in bf16
+
+
+def test_a_transfer_comes_nearer_to_the_style_by_its_own_weight_each(random_net, images):
+    smooth = F.interpolate(images[1:2, :, :6, :6], 64, mode="bilinear")
+    content, grams = images[:1].expand(2, -1, -1, -1), style_grams(random_net, smooth)
+    painted = last(style_transfer(random_net, content, grams, style_weight=torch.tensor([0.0, 30.0]), tv_weight=0, steps=15)).image
+    first, second = style_loss(activations(random_net, painted, list(grams)), grams).tolist()
+    assert second < 0.8 * first
+    near, far = (painted - content).square().mean((1, 2, 3)).tolist()
+    assert near < far
+
+
+def test_a_transfer_changes_nothing_and_refuses(random_net, images, unchanged):
+    with unchanged(random_net, images):
+        next(style_transfer(random_net, images[:1], style_grams(random_net, images[1:2])))
+        with pytest.raises(KeyError, match="Did you mean 'relu3'"):
+            style_transfer(random_net, images[:1], {}, content_layer="rleu3")
+        with pytest.raises(ValueError, match=r"x\[None\]"):
+            style_transfer(random_net, images[0], {})
