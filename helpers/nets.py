@@ -156,8 +156,9 @@ def load_torchvision(name, weights):
     chosen = torchvision_weights(name, weights or "DEFAULT")
     if weights is not None:
         print(f"{name}: weights of {chosen.meta['_file_size']:.0f} MB, from torchvision or its cache")
+    plain = {"init_weights": False} if weights is None and name in ("googlenet", "inception_v3") else {}       # theirs takes many seconds
     try:
-        model = models.get_model(name, weights=weights and chosen)
+        model = models.get_model(name, weights=weights and chosen, **plain)
     except (OSError, RuntimeError) as error:      # no network; a hash that does not match
         raise ValueError(f"The weights of {name} are not in the cache and could not be downloaded: {error}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None

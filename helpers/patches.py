@@ -1,15 +1,19 @@
 """Which part of a picture a unit sees, and which pictures, of many, it answers to most."""
 
+import operator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import fx, nn
 
-from helpers.activations import activations
-from helpers.errors import check_k, unknown
+from helpers.activations import activations, find_layer
+from helpers.errors import check_k
 from helpers.images import pair
 
-POINTWISE = (nn.ReLU, nn.Dropout, nn.BatchNorm2d, nn.Identity)
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+POINTWISE = (nn.ReLU, nn.ReLU6, nn.Dropout, nn.BatchNorm2d, nn.Identity)
+ALIKE = {operator.add, operator.iadd, torch.add, torch.cat, torch.relu, F.relu, F.relu6, F.dropout, "add", "add_", "relu", "relu_"}
 
 
 @dataclass(frozen=True)
@@ -32,47 +36,85 @@ class ReceptiveField:
         h, w = pair(image)
         return max(top, 0), max(left, 0), min(top + self.size, h), min(left + self.size, w)
 
-    def after(self, module):
-        """The field of a layer after this one: a window of k of our units, p of them padding, moving by s."""
-        if isinstance(module, POINTWISE) or type(module).__name__ == "Normalize":
-            return self
-        if not isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
-            raise ValueError(f"A {type(module).__name__} has no receptive field of a fixed size: its units see the whole image, or a "
-                             "share of it. Try the last convolution or pooling before it.")
+    def after(self, module, side):
+        """The field after a layer with a window of k of our units, p of them padding, moving by s; its input has `side` of them."""
         square = [pair(v) for v in (module.kernel_size, module.stride, getattr(module, "dilation", 1))]
-        p, *other = module.padding if isinstance(module.padding, tuple) else (module.padding,)
+        if hasattr(module, "padding_of"):                       # it depends on the input: TensorFlow's "same"
+            p, other = module.padding_of(side)[0], []
+        else:
+            p, *other = module.padding if isinstance(module.padding, tuple) else (module.padding,)
         if any(a != b for a, b in square) or isinstance(p, str) or any(p != q for q in other):
             raise ValueError(f"Got {module}; expected a square window, with its padding as a number.")
         k, s, d = (a for a, _ in square)
         return ReceptiveField(self.size + (k - 1) * d * self.stride, self.stride * s, self.offset - p * self.stride)
 
+    def joined(self, other):
+        """What a sum (or a stack) of two layers sees: the larger of both ways."""
+        first, last = min(self.offset, other.offset), max(self.offset + self.size, other.offset + other.size)
+        return ReceptiveField(last - first, self.stride, first)
 
-def receptive_field(net, layer):
-    """Which pixels the units of a layer see -> ReceptiveField, exact, for networks that are a row of layers.
 
-    These are CourseNet and torchvision's AlexNet, VGG and SqueezeNet. Raises KeyError for an unknown layer, ValueError for
-    another kind of network, and for layers whose units see the whole image. Araujo 2019 derives more general cases.
+class _Steps(fx.Tracer):
+    """Follows a network to the modules that have no others inside."""
+
+    def is_leaf_module(self, module, name):
+        return not any(module.children())
+
+
+def receptive_field(net, layer, *, image=224):
+    """Which pixels the units of a layer see -> ReceptiveField, exact.
+
+    A sum or a stack of several ways sees what the largest of them sees. `image`, 224 or (h, w), matters only where padding
+    depends on it, as in EfficientNet-Lite0. Raises KeyError for an unknown layer, ValueError for layers whose units see the whole
+    image, and for networks that cannot be followed. Araujo 2019.
     """
-    if layer not in dict(net.named_modules()) or not layer:
-        raise unknown("layer", layer, [name for name, _ in net.named_children()])
-    if not isinstance(net, nn.Sequential):
-        raise ValueError(f"Got a {type(net).__name__}, whose layers are not in a row; expected CourseNet, or torchvision's AlexNet, "
-                         "VGG or SqueezeNet by load_net.")
-    field, (top, _, inner) = ReceptiveField(), layer.partition(".")
-    for name, module in net._modules.items():       # named_children() leaves out a module that comes a second time
-        for part in inside(module, inner if name == top else ""):
-            field = field.after(part)
-        if name == top:
-            return field
+    find_layer(net, layer)
+    try:
+        graph = _Steps().trace(net)
+    except Exception as error:      # a tracer stumbles over whatever depends on the values
+        raise ValueError(f"The steps of this {type(net).__name__} cannot be followed ({error}). Try another network.") from None
+    rows, columns = (walk(net, graph, layer, side) for side in pair(image))
+    if rows != columns:
+        raise ValueError(f"For an image of {image} rows and columns are padded unlike each other. Try sides that are multiples of 32.")
+    return rows
 
 
-def inside(module, inner=""):
-    """The modules that the widest path through one layer meets, up to `inner`; only SqueezeNet's Fire has more than itself."""
-    if type(module).__name__ != "Fire":
-        return [module]
-    if inner.startswith("squeeze"):
-        return [module.squeeze]
-    return [module.squeeze, module.expand1x1 if inner.startswith("expand1x1") else module.expand3x3]
+def walk(net, graph, layer, side):
+    """The field of a layer's output, for an image of so many pixels a side."""
+    fields, sides, found = {}, {}, None         # of each step's output; a string where there is none, and why
+    for node in graph.nodes:
+        before = [n for n in node.all_input_nodes if n in fields]
+        field, size = (fields[before[0]], sides[before[0]]) if before else (ReceptiveField(), side)
+        broken = next((fields[n] for n in before if isinstance(fields[n], str)), None)
+        module = net.get_submodule(node.target) if node.op == "call_module" else None
+        if broken:
+            field = broken
+        elif isinstance(module, WINDOWS):
+            field, size = field.after(module, size), shrunk(module, size)
+        elif node.target in ALIKE:
+            for other in before[1:]:
+                field = field.joined(fields[other])
+        elif node.op not in ("placeholder", "output") and not isinstance(module, POINTWISE) and type(module).__name__ != "Normalize":
+            field = type(module).__name__ if module else getattr(node.target, "__name__", node.target)
+        fields[node], sides[node] = field, size
+        inside = [name for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
+        if node.op == "call_module" and node.target == layer:
+            found = field
+            break
+        found = field if any(name == layer for name in inside) else found       # the last step inside a block is its output
+    if isinstance(found, str):
+        raise ValueError(f"A {found} has no receptive field of a fixed size: its units see the whole image, or a share of it. "
+                         "Try the last convolution or pooling before it.")
+    return found
+
+
+def shrunk(module, side):
+    """How many units a layer with windows has a side, if its input has `side`."""
+    numbers = module.kernel_size, module.stride, getattr(module, "dilation", 1), module.padding
+    k, s, d, p = (v[0] if isinstance(v, tuple) else v for v in numbers)
+    padding = sum(module.padding_of(side)) if hasattr(module, "padding_of") else 2 * p
+    room = side + padding - d * (k - 1) - 1
+    return (-(-room // s) if getattr(module, "ceil_mode", False) else room // s) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +142,7 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         a = activations(net, x, layer)[layer]
         a = a if a.ndim == 4 else a[..., None, None]                            # (b,channels,i,j)
         if field is None and max(a.shape[2:]) > 1:
-            field = receptive_field(net, layer)
+            field = receptive_field(net, layer, image=tuple(x.shape[2:]))
         peaks, at = a.flatten(2).max(2)                                         # (b,channels): each image's largest, and where
         numbers = torch.arange(seen, seen + len(x), device=a.device)[:, None].expand_as(at)
         found = torch.stack([numbers, *boxes(field, at // a.shape[3], at % a.shape[3], x.shape[2:])], 2)
