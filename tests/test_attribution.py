@@ -291,7 +291,7 @@ def test_it_is_the_brute_force(window, stride, baseline):
     torch.testing.assert_close(found, brute_force(score, x, window, stride, baseline), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("window, stride", [(8, 4), (16, 8), (16, 16)])
+@pytest.mark.parametrize("window, stride", [(8, 8), (16, 8), (16, 16)])
 def test_it_is_captums_where_all_windows_are_whole(random_net, images, window, stride):
     ours = occlusion(lambda x: random_net(x)[:, 3], images, window=window, stride=stride)
     theirs = Occlusion(random_net).attribute(images, sliding_window_shapes=(3, window, window), strides=(3, stride, stride),

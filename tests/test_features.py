@@ -237,12 +237,6 @@ def test_half_precision_ranking(dtype, scale):
     assert torch.equal(nearest_neighbors(q, g, 5).indices, brute_force(q, g, 5)[1])
 
 
-def test_neighbors_compare():
-    a = nearest_neighbors(points(3, 4), points(5, 4), 2)
-    b = nearest_neighbors(points(3, 4), points(5, 4), 2)
-    assert (a == b) in (True, False)
-
-
 def test_pca_of_other_width_says_so():
     with pytest.raises(ValueError, match="features"):
         pca(points(9, 4), 2)(points(3, 5))
@@ -404,10 +398,7 @@ def test_any_whole_number_type(dtype):
 
 def test_bool_labels():
     x, labels = exact(30, 4, 2)
-    try:
-        linear_probe(x, labels.bool())
-    except ValueError:
-        pass
+    torch.testing.assert_close(linear_probe(x, labels.bool()), linear_probe(x, labels))
 
 
 def test_no_images():

@@ -1,6 +1,9 @@
 """The design's rules on how a notebook is written, held on every notebook; that they run is nbval's business."""
 
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -146,6 +149,26 @@ def test_rule(rule, path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_size(path):
     assert path.stat().st_size <= 3_000_000
+
+
+# ---- On Colab --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_colab_cell_fetches_the_course_and_works_in_its_folder(path, tmp_path):
+    """The cell as it stands, with google.colab there, git pointed at this repository, and /content in a folder of the test."""
+    cell, = [cell.source for cell in code_cells(nbformat.read(path, as_version=4)) if "google.colab" in cell.source]
+    address = re.search(r"https://github\.com/[\w.-]+/[\w.-]+", cell)[0]
+    code = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n" + cell.replace("/content", str(tmp_path))
+    code += "\nimport helpers; print(os.getcwd()); print(helpers.__file__)"
+    elsewhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+    for _ in range(2):          # the second time it is there already
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | elsewhere, capture_output=True, text=True)
+        assert done.stdout.splitlines() == [f"{tmp_path}/course/notebooks", f"{tmp_path}/course/helpers/__init__.py"], done.stderr
+
+
+# ---- The rules find what is wrong ------------------------------------------------------------------------------------
 
 
 def cell_with(kind, data=None, **fields):
