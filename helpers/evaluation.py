@@ -59,8 +59,10 @@ def mass_inside(maps, masks):
     Relevance mass accuracy, Arras 2022.
     """
     check_maps(maps, masks=masks)
-    positive = maps.clamp(min=0)
-    inside, whole = (m.sum((-2, -1), dtype=torch.float64) for m in (positive * masks, positive))     # in float32 tiny gradients add to 0
+    positive = maps.clamp(min=0).to(torch.promote_types(maps.dtype, torch.float32))
+    largest = positive.amax((-2, -1), keepdim=True)
+    shares = torch.where(largest > 0, positive / largest, 0)       # as they come, tiny gradients would add to 0
+    inside, whole = (m.sum((-2, -1)) for m in (shares * masks, shares))
     return torch.where(whole > 0, inside / whole, 0).to(maps.dtype)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.activations import activations
 from helpers.errors import check_k, check_positive, describe
-from helpers.images import check_images
+from helpers.images import check_images, in_double
 
 GRID = 4    # places to which a map is averaged in each direction, so that every layer has a code of a manageable length
 
@@ -58,7 +58,8 @@ def nearest_neighbors(queries, gallery, k=5):
     """The k nearest of the gallery by L2, queries (q, ...) and gallery (n, ...) -> Neighbors.
 
     One matrix product ranks them: |q - g|^2 = |q|^2 - 2 q.g + |g|^2, where |q|^2 is the same for all of the gallery. Where
-    rounding could have changed the order, float64 decides; of equals, the first in the gallery comes first.
+    rounding could have changed the order, float64 decides (on the CPU, if the device has none); of equals, the first in the
+    gallery comes first.
     Raises ValueError for an empty gallery, rows of unequal length, or more neighbours than pictures.
     """
     Q, G = rows(queries, "queries"), rows(gallery, "gallery")
@@ -72,8 +73,8 @@ def nearest_neighbors(queries, gallery, k=5):
         slack = rounding(part, half)
         for i in (best.diff(dim=1) >= -slack[:, None]).any(1).nonzero()[:, 0].tolist():
             rivals = (nearness[i] >= best[i, k - 1] - slack[i]).nonzero()[:, 0]
-            exact = (part[i].double() - G[rivals].double()).square().sum(1)
-            indices[i, :k] = rivals[exact.argsort(stable=True)[:k]]
+            exact = (in_double(part[i]) - in_double(G[rivals])).square().sum(1)
+            indices[i, :k] = rivals[exact.argsort(stable=True)[:k].to(rivals.device)]
         found.append(indices[:, :k])
     indices, at_once = torch.cat(found), max(1, 2 ** 18 // (k * G.shape[1]))
     # The distances themselves come from differences: the product would spoil short ones.

@@ -27,6 +27,14 @@ def check_images(x, *, within=True):
                          "normalisation is inside the network.")
 
 
+def in_double(x):
+    """A tensor in float64; on the CPU where its own device has no such numbers, as Apple's GPUs."""
+    try:
+        return x.double()
+    except (TypeError, RuntimeError):
+        return x.cpu().double()
+
+
 def load_image(source, *, size=None):
     """An image file as a person sees it -> (1,3,h,w) in [0,1].
 

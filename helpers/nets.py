@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
@@ -244,4 +245,6 @@ def fast(device, *, exact=False):
     faster on a CPU.
     """
     device = torch.device(device)
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
     return torch.autocast(device.type, torch.bfloat16, enabled=not exact and has_bf16(device))

@@ -5,7 +5,7 @@ from itertools import groupby, product
 import torch
 import torch.nn.functional as F
 
-from helpers.images import check_images, pair
+from helpers.images import check_images, in_double, pair
 
 SLACK = 1e-4    # of squared difference, added to the 10 %: where the closest fits exactly, so may others, but for rounding
 
@@ -28,7 +28,8 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
     It starts from 3 x 3 pixels of the source, in the middle, and adds square rings. To fill a pixel, its window is compared
     with all windows of the source over the pixels known so far: squared differences, weighted by a Gaussian. Of those
     within 10 % of the closest, one drawn at random gives its middle. (The paper puts a pixel off while the closest is
-    farther than 0.3. With values in [0, 1] that is an RMS of 0.55 and hardly happens, so it is left out.)
+    farther than 0.3. With values in [0, 1] that is an RMS of 0.55 and hardly happens, so it is left out.) It works in
+    float64, on the CPU where the device has none.
     """
     (height, width), source = check(source, size, window), source.detach()
     (h, w), reach, generator = source.shape[2:], window // 2, torch.Generator().manual_seed(seed)
@@ -37,13 +38,13 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
 
     # |s - t|^2 = |s|^2 - 2 s.t + |t|^2: the distances of some windows t to all windows s are one product of (|s|^2, -2 s) with
     # (1, t), weighted, and 0 where t is not known. In double precision, so that the choice is the one that differences make.
-    wide = source.double()
+    wide = in_double(source)
     squares_and_windows = F.unfold(torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1), window)[0].T.contiguous()     # (n,4 k k)
     middles = wide[0, :, reach:h - reach, reach:w - reach].flatten(1)       # (3,n): what each window has to give
     canvas = wide.new_zeros(4, height + 2 * reach, width + 2 * reach)       # known or not, and the colour; a margin never known
     inside = canvas[:, reach:reach + height, reach:reach + width]
     around = canvas.unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4)        # (H,W,4,window,window), a view of it
-    offset = torch.arange(window, dtype=torch.float64, device=source.device) - reach
+    offset = torch.arange(window, dtype=torch.float64, device=wide.device) - reach
     bell = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (window / 6.4) ** 2))
 
     # Of a ring, those take their turn together that are out of each other's windows: on its upper and lower side, then on the
@@ -70,7 +71,7 @@ def grow(source, *, size=(128, 128), window=11, seed=0):
                 colours = middles[:, [pick(*one) for one in zip(distances, luck[i, j].tolist())]]
             inside[0, i, j], inside[1:, i, j] = 1, colours
         if number > 0 or height * width == 1:       # the start is two rings, a pixel and the eight around it
-            yield inside[None, 1:].to(source.dtype, copy=True)
+            yield inside[None, 1:].to(source, copy=True)
 
 
 def check(source, size, window):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.errors import check_count, check_positive
-from helpers.images import check_images
+from helpers.images import check_images, pair
 
 
 def gaussian_blur(images, sigma):
@@ -74,3 +74,21 @@ def random_rotate(images, degrees, *, generator=None):
     turn = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]]).to(images)     # in units of half the width and height
     grid = F.affine_grid(turn.expand(len(images), -1, -1), images.shape, align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def random_crop(images, low=0.35, high=1.0, *, size=None, generator=None):
+    """A square of a random share, from `low` to `high`, of each image's shorter side, resized: (b,3,h,w) -> (b,3,size,size), bilinear.
+
+    Each image of a batch has a draw of its own. `size` is the shorter side unless given. A class picture must then be one at
+    every scale; Fel 2023, "MACO", draw such crops too.
+    """
+    check_images(images, within=False)
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"Got shares from {low} to {high}; expected 0 < low <= high <= 1.")
+    h, w = images.shape[2:]
+    size, crops = pair(size or min(h, w)), []
+    for image in images.split(1):
+        side = max(1, round(uniform(low, high, generator) * min(h, w)))
+        top, left = (math.floor(uniform(0, room - side + 1, generator)) for room in (h, w))
+        crops.append(F.interpolate(image[..., top:top + side, left:left + side], size, mode="bilinear", antialias=True))
+    return torch.cat(crops)

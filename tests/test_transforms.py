@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, rotate
 
-from helpers.transforms import gaussian_blur, jitter, pad, random_rotate, random_scale
+from helpers.transforms import gaussian_blur, jitter, pad, random_crop, random_rotate, random_scale
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5, 5.0])
@@ -190,3 +190,37 @@ def test_gradients_pass(images):
 def test_what_is_out_of_range(images, change):
     with pytest.raises(ValueError, match="expected"):
         change(images)
+
+
+# ---- random crops ----
+
+def test_a_crop_of_all_is_the_picture_and_a_smaller_one_a_part_of_it(images):
+    torch.testing.assert_close(random_crop(images, 1.0, 1.0), images, rtol=0, atol=1e-6)
+    ramp = torch.arange(64.0).view(1, 1, 1, 64).expand(1, 3, 40, 64) / 64
+    part = random_crop(ramp, 0.5, 0.5, generator=torch.Generator().manual_seed(1))      # 20 of 40 pixels, enlarged to 40
+    assert part.shape == (1, 3, 40, 40) and part[..., -1].mean() - part[..., 0].mean() == pytest.approx(19 / 64, abs=1e-4)
+
+
+def test_each_image_has_a_crop_of_its_own_within_the_bounds():
+    ramp = torch.arange(100.0).view(1, 1, 1, 100).expand(50, 3, 100, 100) / 100
+    crops = random_crop(ramp, 0.3, 0.9, size=30, generator=torch.Generator().manual_seed(0))
+    assert crops.shape == (50, 3, 30, 30)
+    wide = (crops[:, 0, 0, -1] - crops[:, 0, 0, 0])     # the share that was seen, but for half a pixel at either end
+    assert 0.25 < wide.min() < 0.4 and 0.8 < wide.max() < 0.92 and len(wide.unique()) > 40
+    left = crops[:, 0, 0, 0]
+    assert left.min() < 0.1 and left.max() > 0.4
+
+
+def test_crops_repeat_by_their_generator_and_can_be_differentiated(images):
+    a, b = (random_crop(images, size=32, generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(a, b) and a.shape == (3, 3, 32, 32)
+    x = images.clone().requires_grad_()
+    random_crop(x, 0.5, 0.5, generator=torch.Generator().manual_seed(0)).sum().backward()
+    touched = (x.grad != 0).float().mean((1, 2, 3))
+    assert ((0.2 < touched) & (touched < 0.35)).all()       # a quarter of the pixels, and the filter's reach
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (0.5, 0.4), (0.5, 1.1), (float("nan"), 1)])
+def test_crops_of_impossible_shares(images, low, high):
+    with pytest.raises(ValueError, match="expected 0 < low <= high <= 1"):
+        random_crop(images, low, high)
