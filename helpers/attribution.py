@@ -1,5 +1,6 @@
 """Which pixels a score depends on. A score is a function of images, (b,3,h,w) -> (b,): one number for each image."""
 
+import math
 from contextlib import contextmanager, nullcontext
 from threading import get_ident
 
@@ -100,7 +101,7 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
     `window` and `stride` are in pixels, an int or (vertical, horizontal). The last window of a row or column ends at the
     border, so that all are whole (Captum's Occlusion clips them). `baseline` is what covers: a grey from 0 to 1, or a
     tensor that fits x, such as a colour (3,1,1) or another image. The score may be a probability. A batch keeps its size
-    and order when it is scored; of a single image 16 covered copies are scored at once. Zeiler & Fergus 2014.
+    and order when it is scored; of a single image up to 16 copies are scored at once. Zeiler & Fergus 2014.
     """
     check_images(x)
     (height, width), (down, right), (h, w) = pair(window), pair(stride), x.shape[2:]
@@ -108,19 +109,21 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
         raise ValueError(f"Got a window of {height} x {width} pixels for images of {h} x {w}. Try a smaller window.")
     if down > height or right > width:
         raise ValueError(f"Got stride {stride} and window {window}: some pixels would never be covered. Try a stride up to the window.")
-    cover = covered(x, baseline)
-    places = [(slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right)]
-    whole, total, times = values(score, x.clone()), x.new_zeros(len(x), h, w), x.new_zeros(h, w)
-    at_once = 16 if len(x) == 1 else 1      # more gain nothing on a CPU
+    cover, nothing = covered(x, baseline), (slice(0), slice(0))         # the first of the copies is the picture as it is
+    places = [nothing, *((slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right))]
+    at_once = math.ceil(len(places) / math.ceil(len(places) / 16)) if len(x) == 1 else 1      # rounds of one size, of up to 16
+    scores = []
     for first in range(0, len(places), at_once):
         some = places[first:first + at_once]
-        copies = x.repeat(len(some), 1, 1, 1)
+        copies = torch.cat([x] * len(some))         # channels last, if x is
         for k, (rows, columns) in enumerate(some):
             copies[k * len(x):(k + 1) * len(x), :, rows, columns] = cover[:, :, rows, columns]
-        falls = whole - values(score, copies).view(len(some), len(x))
-        for fall, (rows, columns) in zip(falls, some, strict=True):
-            total[:, rows, columns] += fall[:, None, None]
-            times[rows, columns] += 1
+        scores.append(values(score, copies).view(len(some), len(x)))
+    whole, *others = torch.cat(scores)
+    total, times = x.new_zeros(len(x), h, w), x.new_zeros(h, w)
+    for one, (rows, columns) in zip(others, places[1:]):
+        total[:, rows, columns] += (whole - one)[:, None, None]
+        times[rows, columns] += 1
     return total / times
 
 

@@ -1,4 +1,4 @@
-"""The networks: our own CourseNet, and torchvision's by name. All take images in [0, 1] and normalise inside."""
+"""The networks by name: CourseNet, EfficientNet-Lite0, torchvision's. All take images in [0, 1] and normalise inside."""
 
 import copy
 from collections import OrderedDict
@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from helpers import efficientnet
 from helpers.activations import layers
 from helpers.errors import check_k, describe, unknown
 from helpers.images import check_images
 from helpers.weights import read_weights, set_weights, write_weights
 
 DATA = Path(__file__).parent.parent / "data"
-OURS = ("coursenet", "coursenet-robust")
+OURS = ("coursenet", "coursenet-robust")        # one architecture, trained in two ways
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)     # mean and standard deviation that torchvision's networks expect
 
 
@@ -100,21 +101,32 @@ def fold_batch_norms(net):
 def load_net(name="coursenet", *, weights="DEFAULT"):
     """A trained network by name, frozen and in eval mode: images (b,3,h,w) in [0,1] -> logits (b, classes).
 
-    "coursenet" and "coursenet-robust" are shipped. Any classifier of torchvision works too ("alexnet", "vgg16",
+    "coursenet" and "coursenet-robust" are shipped, 72 classes at 64 pixels; "efficientnet-lite0" knows ImageNet's 1,000 classes at
+    224 pixels, and its weights come with an installed package. Any classifier of torchvision works too ("alexnet", "vgg16",
     "resnet18"); its weights are downloaded once, and `weights` may name others than its best ("IMAGENET1K_V1").
     `weights=None` gives random weights and downloads nothing.
     Raises KeyError for an unknown name, ValueError for weights that are missing or damaged.
     """
-    if name not in OURS:
+    if name in (*OURS, "efficientnet-lite0") and weights not in ("DEFAULT", None):
+        raise ValueError(f"Got weights={weights!r} for {name}; expected 'DEFAULT', its own, or None for random ones.")
+    if name == "efficientnet-lite0":
+        parts = efficientnet.efficientnet_lite0(trained=weights is not None)
+        net = Network([("normalize", Normalize(efficientnet.MEAN, efficientnet.STD)), *parts], imagenet_classes())
+    elif name not in OURS:
         net = load_torchvision(name, weights)
-    elif weights == "DEFAULT":
-        net = load_weights(DATA / f"{name}.safetensors")
     elif weights is None:
         _, facts = read_weights(DATA / f"{name}.safetensors")
         net = CourseNet(facts["classes"], facts["mean"], facts["std"])
     else:
-        raise ValueError(f"Got weights={weights!r} for {name}; expected 'DEFAULT', the shipped ones, or None for random ones.")
+        net = load_weights(DATA / f"{name}.safetensors")
     return net.eval().requires_grad_(False)
+
+
+def imagenet_classes():
+    """The names of ImageNet's 1,000 classes, in the order of all networks that were trained on them."""
+    from torchvision.models import AlexNet_Weights  # not at the top: it takes seconds, and few calls need it
+
+    return AlexNet_Weights.DEFAULT.meta["categories"]
 
 
 def layer_names(net):
@@ -182,7 +194,7 @@ def torchvision_weights(name, weights="DEFAULT"):
 
     known = models.list_models(module=models)
     if name not in known:
-        raise unknown("network", name, [*OURS, *known])
+        raise unknown("network", name, [*OURS, "efficientnet-lite0", *known])
     choices = models.get_model_weights(name)
     short = str(weights).removeprefix(f"{choices.__name__}.")
     if short not in choices.__members__:

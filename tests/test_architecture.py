@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "images": {"errors", "decode"},
     "weights": ANYONE,
     "activations": ANYONE,
-    "nets": {*ANYONE, "activations", "weights"},
+    "efficientnet": set(),
+    "nets": {*ANYONE, "activations", "efficientnet", "weights"},
     # What techniques are made of; `optimize` and `param` never learn what a network is.
     "param": ANYONE,
     "transforms": ANYONE,

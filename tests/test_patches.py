@@ -39,7 +39,7 @@ def test_a_box_reaches_over_the_border_unless_the_image_is_given():
 
 @pytest.fixture(scope="module")
 def nets(random_net):
-    others = ("alexnet", "vgg11", "squeezenet1_1", "resnet18", "googlenet")
+    others = ("alexnet", "vgg11", "squeezenet1_1", "resnet18", "googlenet", "efficientnet-lite0")
     return {"coursenet": random_net} | {name: load_net(name, weights=None) for name in others}
 
 
@@ -129,6 +129,8 @@ LAYERS = {
                       "fire3.expand1x1", "pool3", "fire5.expand3x3_activation", "fire9.squeeze", "fire9", "conv10"],
     "resnet18": ["conv1", "maxpool", "layer1.0.conv1", "layer1.0.relu", "layer1.0", "layer1", "layer2.0.downsample", "layer2.0",
                  "layer3.0.conv2", "layer4"],
+    "efficientnet-lite0": ["stem", "block1", "block2", "block3", "block4.depthwise", "block5", "block6.depthwise", "block9", "block12",
+                           "block16", "head"],
     "googlenet": ["conv3", "maxpool2", "inception3a.branch3", "inception3a", "inception4a", "inception5b"],
 }
 MINIMUM = {"alexnet": 127, "squeezenet1_1": 127, "googlenet": 128}     # a side at which no layer leaves a row over
@@ -161,6 +163,14 @@ def test_rows_and_columns_are_not_exchanged(random_net):
     inside = [(top, left), (bottom - 1, right - 1)]
     outside = [(top - 1, left), (top, left - 1), (bottom, right - 1), (bottom - 1, right)]
     assert moved(copied, "conv3", (64, 96), inside + outside, 5, 18) == [True] * 2 + [False] * 4
+
+
+def test_padding_that_depends_on_the_image(nets):
+    """TensorFlow's "same" begins a pixel earlier on an odd side; where rows and columns differ, one box cannot say it."""
+    even, odd = (receptive_field(nets["efficientnet-lite0"], "stem", image=side) for side in (224, 225))
+    assert field(even) == (3, 2, 0) and field(odd) == (3, 2, -1)
+    with pytest.raises(ValueError, match="multiples of 32"):
+        receptive_field(nets["efficientnet-lite0"], "stem", image=(224, 225))
 
 
 def test_a_sum_sees_the_larger_of_both_ways():
