@@ -1,4 +1,5 @@
-"""A plugin of pytest: after the cells of a notebook, in the kernel in which nbval ran them, its widgets are driven.
+"""A plugin of pytest: after the cells of a notebook, in the kernel in which nbval ran them, its exercises are answered, rightly
+and wrongly, and its widgets are driven.
 
 Loaded by the project's conftest.py. All items of a notebook must run in one process, in their order.
 """
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbFile
+
+from tests.exercises import WRONG, exercises
 
 HERE = Path(__file__).resolve().parent
 MAKES_A_WIDGET = re.compile(r"\b(explore|play|upload|board|ask)\(")
@@ -25,6 +28,9 @@ class Notebook(IPyNbFile):
     def collect(self):
         self.cells = list(super().collect())
         yield from self.cells
+        for exercise in exercises(self.nb):
+            yield Solution.from_parent(self, name=f"{exercise.name}: solution", exercise=exercise)
+            yield WrongAnswers.from_parent(self, name=f"{exercise.name}: wrong answers", exercise=exercise)
         yield Widgets.from_parent(self, name="widgets")
 
 
@@ -56,6 +62,39 @@ class AfterCells(pytest.Item):
 
     def reportinfo(self):
         return self.path, 0, f"{self.path.name}: {self.name}"
+
+
+class Answer(AfterCells):
+    """An exercise's cell, its stub replaced, in a copy of the notebook's names."""
+
+    def __init__(self, *, exercise, **rest):
+        super().__init__(**rest)
+        self.exercise = exercise
+
+    def answer(self, cell):
+        return self.run(f"exec({cell!r}, dict(globals()))").strip()
+
+
+class Solution(Answer):
+    def runtest(self):
+        if not self.exercise.solution:
+            pytest.fail(f"{self.path.name}: {self.exercise.name} has no fenced solution in the fold below it.", pytrace=False)
+        said = self.answer(self.exercise.cell)
+        assert said.startswith("○ not tried yet"), f"{self.path.name}, {self.exercise.name} as it stands: {said}"
+        said = self.answer(self.exercise.answered(self.exercise.solution))
+        assert said.startswith("✓ right"), f"{self.path.name}, the solution of {self.exercise.name}: {said}"
+
+
+class WrongAnswers(Answer):
+    """Each gets its own hint: at least three for an exercise."""
+
+    def runtest(self):
+        name = f"{self.path.name}, {self.exercise.name}"
+        said = {body: self.answer(self.exercise.completed(body)) for body, _ in WRONG[self.exercise.name]}
+        missed = [f"{body}: expected ✗ ... {hint} ..., found {said[body]}" for body, hint in WRONG[self.exercise.name]
+                  if not (said[body].startswith("✗") and hint in said[body])]
+        assert not missed, "\n".join([name, *missed])
+        assert len(set(said.values())) >= 3, f"{name}: fewer than three different hints"
 
 
 class Widgets(AfterCells):
