@@ -3,50 +3,98 @@
 import html
 import threading
 import time
+from contextlib import contextmanager, suppress
 from inspect import signature
+from itertools import count, takewhile
+
+import ipywidgets
+from IPython.display import display
 
 from helpers.images import load_image
 from helpers.show import WIDTH, png
 
-
-def frame():
-    """A place for a picture of its own size, hidden until it has one: browsers draw an empty image as a broken one."""
-    import ipywidgets
-    return ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
+SLOW = 0.15     # seconds: a picture that takes longer follows a slider once it is let go, not all along its way
 
 
-def put(image, place, width):
-    # An Image widget has no alt text, and a tooltip breaks its view: the line of text below says what is shown.
-    place.value, place.layout.display = png(image, width, quick=True), None
+class Screen(ipywidgets.VBox):
+    """A picture of its own size, and a line of text below it."""
+
+    def __init__(self, says=""):
+        # Hidden until there is a picture: browsers draw an empty one as broken.
+        self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
+        self.text = ipywidgets.HTML(says)
+        super().__init__([self.picture, self.text])
+
+    def show(self, image, says, width=6 * WIDTH):
+        # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
+        self.picture.value, self.picture.layout.display = png(image, width, quick=True), None
+        self.text.value = says
+
+    def follow(self, steps, every, width, more=lambda: ""):
+        """Passes on the steps, and shows them: at most one in `every` seconds, and the last."""
+        last, step = 0.0, None
+
+        def show():
+            self.show(step.image[:1].clamp(0, 1), f"step {step.index}, loss {step.loss:.3f}{more()}", width)
+
+        with suppress(KeyboardInterrupt):       # the kernel's stop button: whoever stops it wants to keep the picture
+            for step in steps:
+                if time.monotonic() - last > every:
+                    show()
+                    last = time.monotonic()
+                yield step
+        if step is not None:
+            show()
 
 
-def fault(error):
-    """An error as a line of text, for a callback or a thread that has no other place to show it."""
-    return f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+@contextmanager
+def errors_in(text):
+    """Shows an error as a line of text; for a callback or a thread, which has no other place for it."""
+    try:
+        yield
+    except Exception as error:
+        text.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
+
+
+def control(name, spec):
+    """The control that ipywidgets makes of a list, (low, high) or (low, high, step), at its first choice or its lowest value."""
+    widget = ipywidgets.interactive.widget_from_abbrev(spec)
+    if widget is None:
+        raise ValueError(f"Got {name}={spec!r}; expected a list of choices, or numbers: (low, high) or (low, high, step).")
+    widget.description = name
+    if isinstance(spec, tuple):
+        widget.value = widget.min
+    return widget
+
+
+def fit(widget, spec):
+    """Gives a control the choices or the range of `spec`. A value that is not among them becomes the first, or the nearest."""
+    if isinstance(spec, list):
+        widget.options = spec
+    else:
+        with widget.hold_trait_notifications():     # or a new low could not pass the old high
+            for name, value in zip(("min", "max", "step"), spec):
+                setattr(widget, name, value)
+
+
+def values(widgets):
+    return {name: widget.value for name, widget in widgets.items()}
+
+
+def file_button():
+    return ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
+
+
+def uploaded(button):
+    """The reader's own picture, (1,3,h,w), or None until there is one."""
+    return load_image(bytes(button.value[0]["content"])) if button.value else None
 
 
 def live(steps, *, every=0.1, width=2 * WIDTH):
     """Passes on the steps of `descend`, and shows the picture as it grows, at most once in `every` seconds."""
-    import ipywidgets
-    from IPython.display import display
-    picture, text, last = frame(), ipywidgets.HTML(), 0.0
-    display(ipywidgets.VBox([picture, text]))
-
-    def draw(step):
-        put(step.image[:1].clamp(0, 1), picture, width)
-        text.value = f"step {step.index}, loss {step.loss:.3f}"
-
-    step = None
-    try:
-        for step in steps:
-            if time.monotonic() - last > every:
-                draw(step)
-                last = time.monotonic()
-            yield step
-    except KeyboardInterrupt:       # the kernel's stop button: whoever stops it wants to keep the picture
-        pass
-    if step is not None:
-        draw(step)
+    screen = Screen()
+    display(screen)
+    yield from screen.follow(steps, every, width)
 
 
 def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
@@ -55,29 +103,16 @@ def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
     Controls as for `explore`, but none may depend on another. It runs beside the notebook, so that other cells still run;
     the line of text says the step, the loss, and how many pictures a second were drawn. An error is shown in its place.
     """
-    import ipywidgets
-    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    widgets = {name: control(name, spec) for name, spec in controls.items()}
     start, stop = ipywidgets.Button(description="draw", icon="play"), ipywidgets.Button(description="stop", icon="stop", disabled=True)
-    picture, text, stopped = frame(), ipywidgets.HTML("Press <i>draw</i>."), threading.Event()
-
-    def draw(step, drawn, began):
-        put(step.image[:1].clamp(0, 1), picture, width)
-        rate = drawn / max(time.monotonic() - began, 1e-9)
-        text.value = f"step {step.index}, loss {step.loss:.3f}, {rate:.0f} pictures a second"
+    screen, stopped = Screen("Press <i>draw</i>."), threading.Event()
 
     def run():
-        began, last, drawn, step = time.monotonic(), 0.0, 0, None
-        try:
-            for step in steps(**{name: widget.value for name, widget in widgets.items()}):
-                if stopped.is_set():
-                    break
-                if time.monotonic() - last > every:
-                    last, drawn = time.monotonic(), drawn + 1
-                    draw(step, drawn, began)
-            if step is not None:
-                draw(step, max(drawn, 1), began)
-        except Exception as error:
-            text.value = fault(error)
+        began, drawn = time.monotonic(), count(1)
+        rate = lambda: f", {next(drawn) / max(time.monotonic() - began, 1e-9):.0f} pictures a second"
+        with errors_in(screen.text):
+            for _ in screen.follow(takewhile(lambda _: not stopped.is_set(), steps(**values(widgets))), every, width, rate):
+                pass
         start.disabled, stop.disabled = False, True
 
     def begin(_):
@@ -87,57 +122,43 @@ def play(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
 
     start.on_click(begin)
     stop.on_click(lambda _: stopped.set())
-    return ipywidgets.VBox([*widgets.values(), ipywidgets.HBox([start, stop]), picture, text])
+    return ipywidgets.VBox([*widgets.values(), ipywidgets.HBox([start, stop]), screen])
 
 
 def explore(draw, /, **controls):
     """Controls above a picture that follows them. `draw(**values)` gives (picture, text); the text says what is shown.
 
     A control is a list of choices, (low, high) or (low, high, step), of whole numbers where all are whole, or a function of
-    the values of the controls before it that gives one of these. An error in `draw` is shown in place of the text.
+    the values of the controls before it that gives one of these. The first draw raises its error; a later one shows it in
+    place of the text.
     """
-    import ipywidgets
-    picture, text, widgets = frame(), ipywidgets.HTML(), {}
-
-    def values():
-        return {name: widget.value for name, widget in widgets.items()}
+    screen, widgets, fitting = Screen(), {}, threading.Lock()
 
     def resolve(spec):      # a control that depends on others asks for them by name
-        return spec(**{k: v for k, v in values().items() if k in signature(spec).parameters}) if callable(spec) else spec
+        return spec(**{k: v for k, v in values(widgets).items() if k in signature(spec).parameters}) if callable(spec) else spec
 
-    def update(change=None):
-        for name, spec in controls.items():
-            if callable(spec) and change is not None and change.owner is not widgets[name]:
-                adjust(widgets[name], resolve(spec))
-        try:
-            image, says = draw(**values())
-            put(image, picture, 6 * WIDTH)
-            text.value = says
-        except Exception as error:
-            text.value = fault(error)
+    def redraw():
+        began = time.monotonic()
+        screen.show(*draw(**values(widgets)))
+        for widget in widgets.values():
+            if widget.has_trait("continuous_update"):
+                widget.continuous_update = time.monotonic() - began < SLOW
+
+    @errors_in(screen.text)
+    def follow(change):
+        if fitting.locked():        # a control that is fitted to the others: they draw
+            return
+        with fitting:
+            for name, spec in controls.items():
+                if callable(spec):
+                    fit(widgets[name], resolve(spec))
+        redraw()
 
     for name, spec in controls.items():
-        widgets[name] = make_control(name, resolve(spec))
-    for widget in widgets.values():
-        widget.observe(update, "value")
-    update()
-    return ipywidgets.VBox([*widgets.values(), picture, text])
-
-
-def make_control(name, spec):
-    import ipywidgets
-    if isinstance(spec, list):
-        return ipywidgets.Dropdown(options=spec, value=spec[0] if not isinstance(spec[0], tuple) else spec[0][1], description=name)
-    low, high, *step = spec
-    slider = ipywidgets.IntSlider if all(isinstance(v, int) for v in spec) else ipywidgets.FloatSlider
-    return slider(min=low, max=high, step=step[0] if step else 1, value=low, description=name)
-
-
-def adjust(widget, spec):
-    if isinstance(spec, list):
-        widget.options = spec
-    else:
-        widget.max = spec[1]
+        widgets[name] = control(name, resolve(spec))
+        widgets[name].observe(follow, "value")
+    redraw()
+    return ipywidgets.VBox([*widgets.values(), screen])
 
 
 def upload(draw):
@@ -145,22 +166,15 @@ def upload(draw):
 
     What is not a picture, and an error in `draw`, is shown in place of the text.
     """
-    import ipywidgets
-    button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
-    picture, text = frame(), ipywidgets.HTML("No picture was chosen yet.")
+    button, screen = file_button(), Screen("No picture was chosen yet.")
 
-    def take(change):
-        if not change.new:
-            return
-        try:
-            image, says = draw(load_image(bytes(change.new[0]["content"])))
-            put(image, picture, 6 * WIDTH)
-            text.value = says
-        except Exception as error:
-            text.value = fault(error)
+    @errors_in(screen.text)
+    def take(_):
+        if button.value:
+            screen.show(*draw(uploaded(button)))
 
     button.observe(take, "value")
-    return ipywidgets.VBox([button, picture, text])
+    return ipywidgets.VBox([button, screen])
 
 
 def board(fill, /, *, width=WIDTH, **controls):
@@ -171,52 +185,38 @@ def board(fill, /, *, width=WIDTH, **controls):
     thread, and gives up what was being drawn; the first board is drawn before the call returns, and raises its errors. The
     line of text says how many pictures there are, and after how many seconds the first and the last came.
     """
-    import ipywidgets
-    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
-    button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your picture")
-    text, wall = ipywidgets.HTML(), ipywidgets.HBox(layout={"flex_flow": "row wrap"})
-    latest, turn = [0], threading.Lock()
+    widgets, button = {name: control(name, spec) for name, spec in controls.items()}, file_button()
+    box = ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), button], layout={"flex_flow": "row wrap"})])
 
-    def draw(number):
-        began, tiles, first = time.monotonic(), [], None
-        try:
-            own = load_image(bytes(button.value[0]["content"])) if button.value else None
-            for image, caption in fill(own, **{name: widget.value for name, widget in widgets.items()}):
-                drawn = ipywidgets.Image(value=png(image, width, quick=True), format="png", layout={"width": "100%"})
-                fixed = {"width": f"{width}px", "flex": "0 0 auto", "margin": "4px"}     # or a row squeezes its pictures
-                tiles.append(ipywidgets.VBox([drawn, ipywidgets.HTML(caption)], layout=fixed))
-                first = first or time.monotonic() - began
-                with turn:
-                    if number != latest[0]:         # something was changed meanwhile
-                        return
-                    wall.children = tuple(tiles)
-                    last = time.monotonic() - began
-                    text.value = f"Pictures: {len(tiles)}; the first after {first:.1f} s, the last after {last:.1f} s"
-            with turn:
-                if number == latest[0]:
-                    wall.children = tuple(tiles)
-                    text.value += ", done"
-        except Exception as error:
-            if number == 0:
-                raise
-            if number == latest[0]:
-                text.value = fault(error)
+    def empty():        # what still draws on the wall that was there before is not seen any more
+        text, wall = ipywidgets.HTML("…"), ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+        box.children = box.children[0], text, wall
+        return text, wall
 
-    def begin(_=None):
-        with turn:
-            latest[0] += 1
-            number, wall.children, text.value = latest[0], (), ""
-        threading.Thread(target=draw, args=(number,), daemon=True).start()
+    def draw(text, wall):
+        began, took = time.monotonic(), []
+        for image, caption in fill(uploaded(button), **values(widgets)):
+            if wall not in box.children:        # something was changed meanwhile
+                return
+            picture = ipywidgets.Image(value=png(image, width, quick=True), format="png", layout={"width": "100%"})
+            fixed = {"width": f"{width}px", "flex": "0 0 auto", "margin": "4px"}     # or a row squeezes its pictures
+            wall.children += ipywidgets.VBox([picture, ipywidgets.HTML(caption)], layout=fixed),
+            took.append(time.monotonic() - began)
+            text.value = f"Pictures: {len(took)}; the first after {took[0]:.1f} s, the last after {took[-1]:.1f} s …"
+        text.value = text.value.replace(" …", ", done")
 
+    def begin(_):
+        text, wall = empty()
+        threading.Thread(target=errors_in(text)(draw), args=(text, wall), daemon=True).start()
+
+    draw(*empty())
     for widget in (*widgets.values(), button):
         widget.observe(begin, "value")
-    draw(0)
-    return ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), button], layout={"flex_flow": "row wrap"}), text, wall])
+    return box
 
 
 def ask(question, answers, *, right):
     """A question to check oneself: `answers` maps each to the line that explains it, shown once it is chosen; `right` is one of them."""
-    import ipywidgets
     if right not in answers:
         raise ValueError(f"Got right={right!r}; expected one of {list(answers)}.")
     choice = ipywidgets.RadioButtons(options=list(answers), value=None, layout={"width": "max-content"})

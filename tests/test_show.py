@@ -1,19 +1,12 @@
 import base64
 import io
 import re
-import threading
-import time
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers import show as shown
-from helpers.interact import ask, board, explore, live, play, upload
-from helpers.optimize import descend
-from helpers.param import PixelImage
 from helpers.show import chart, compare, credit, crop_boxes, film, heat, make_grid, overlay, picture_map, png, show
 
 
@@ -94,46 +87,6 @@ def test_credit_names_the_licence():
     assert "CC BY 2.0" in credit(photos()["temple"])
 
 
-# ---- controls ----
-
-def test_explore_follows_its_controls_and_says_what_it_shows():
-    def draw(layer, channel):
-        return torch.full((1, 3, 4, 4), channel / 10), f"{layer}, {channel}"
-    box = explore(draw, layer=["a", "b"], channel=lambda layer: (0, 3 if layer == "a" else 7))
-    layer, channel, picture, text = box.children
-    assert text.value == "a, 0" and channel.max == 3
-    before = picture.value
-    channel.value = 2
-    assert text.value == "a, 2" and picture.value != before
-    layer.value = "b"
-    assert text.value == "b, 2" and channel.max == 7
-    channel.value = 7
-    layer.value = "a"
-    assert text.value == "a, 3"             # a control that no longer fits is brought back into its range
-
-
-def test_explore_shows_the_error_of_a_failing_callback():
-    def draw(k):
-        if k == 1:
-            raise KeyError("no <such> thing")
-        return torch.zeros(1, 3, 4, 4), "fine"
-    box = explore(draw, k=(0, 2))
-    k, picture, text = box.children
-    k.value = 1
-    assert "KeyError" in text.value and "no &lt;such&gt; thing" in text.value
-    k.value = 2
-    assert text.value == "fine"
-
-
-def test_live_passes_every_step_on_and_ends_with_the_last(monkeypatch):
-    boxes = []
-    monkeypatch.setattr("IPython.display.display", boxes.append)
-    steps = list(live(descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=5), every=1000))
-    assert [step.index for step in steps] == [1, 2, 3, 4, 5]
-    picture, text = boxes[0].children
-    assert "step 5" in text.value and picture.value == png(steps[-1].image, 2 * shown.WIDTH, quick=True)
-
-
 def test_a_map_puts_pictures_where_their_points_are():
     images = torch.stack([torch.full((3, 8, 8), v) for v in (0.1, 0.4, 0.7, 0.9)])
     points = torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.01]])       # left below, right above, right below, as well
@@ -163,90 +116,9 @@ def test_what_is_cut_lies_on_grey():
     assert torch.equal(parts[1, :, 1:3], x[1, :, :2, :4]) and (parts[1, :, [0, 3]] == 0.5).all()
 
 
-def chosen(data):
-    return ({"name": "mine.png", "type": "image/png", "size": len(data), "last_modified": datetime.now(UTC), "content": memoryview(data)},)
-
-
-def test_an_uploaded_picture_is_drawn():
-    box = upload(lambda image: (image, f"{tuple(image.shape)}"))
-    box.children[0].value = chosen(png(torch.rand(1, 3, 16, 16), 16))
-    assert box.children[2].value == "(1, 3, 16, 16)" and box.children[1].value[1:4] == b"PNG"
-
-
-def test_an_upload_that_is_no_picture_says_so():
-    box = upload(lambda image: (image, ""))
-    box.children[0].value = chosen(b"hello")
-    assert "ValueError" in box.children[2].value
-
-
-def test_live_keeps_the_picture_when_it_is_interrupted(monkeypatch):
-    def steps():
-        yield from descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=3)
-        raise KeyboardInterrupt
-
-    boxes = []
-    monkeypatch.setattr("IPython.display.display", boxes.append)
-    seen = list(live(steps(), every=1000))
-    assert len(seen) == 3 and "step 3" in boxes[0].children[1].value
-    assert boxes[0].children[0].value == png(seen[-1].image, 2 * shown.WIDTH, quick=True)
-
-
-def wait_for(condition):
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert condition()
-
-
-def climb(steps, name="a"):
-    return descend(PixelImage(torch.full((1, 3, 8, 8), 0.5)), lambda x: x.sum(), steps=steps)
-
-
-def test_play_draws_to_the_end():
-    box = play(climb, steps=(5, 9), name=["a", "b"])
-    *_, buttons, picture, text = box.children
-    start, stop = buttons.children
-    assert picture.layout.display == "none" and stop.disabled
-    start.click()
-    wait_for(lambda: stop.disabled and not start.disabled)
-    assert "step 5" in text.value and "pictures a second" in text.value and picture.value[1:4] == b"PNG" and picture.layout.display is None
-
-
-def test_stop_keeps_the_picture():
-    def endless(steps):
-        image = PixelImage(torch.full((1, 3, 8, 8), 0.5))
-        while True:
-            yield from descend(image, lambda x: (x - 0.1).square().sum(), steps=100)
-
-    box = play(endless, steps=(1, 2))
-    *_, buttons, picture, text = box.children
-    start, stop = buttons.children
-    start.click()
-    wait_for(lambda: picture.value)
-    stop.click()
-    wait_for(lambda: stop.disabled)
-    kept, said = picture.value, text.value
-    time.sleep(0.1)
-    assert picture.value == kept and text.value == said and "step" in said and not start.disabled
-
-
-def test_an_error_while_it_plays_is_shown():
-    box = play(lambda steps: climb(-1), steps=(1, 2))
-    *_, buttons, _, text = box.children
-    buttons.children[0].click()
-    wait_for(lambda: "ValueError" in text.value and buttons.children[1].disabled)
-
-
 def test_quality_saves_bytes():
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert len(show(noise, "noise", width=64, quality=60).data) < len(show(noise, "noise", width=64).data) / 2
-
-
-@pytest.mark.parametrize("spec, kind", [((0, 9), int), ((20, 400, 20), int), ((0.0, 1.0, 0.1), float), ((0, 1, 0.25), float)])
-def test_a_slider_of_whole_numbers_gives_whole_numbers(spec, kind):
-    seen = []
-    explore(lambda n: (seen.append(n), (torch.zeros(1, 3, 4, 4), ""))[1], n=spec)
-    assert type(seen[0]) is kind
 
 
 def test_a_film_keeps_its_frames_their_order_and_their_pace():
@@ -268,93 +140,6 @@ def test_a_film_keeps_its_frames_their_order_and_their_pace():
 def test_a_film_wants_pictures_of_one_size(pictures):
     with pytest.raises(ValueError, match="all of one size"):
         film(pictures, "a film", alt="nothing")
-
-
-# ---- the board ----
-
-def parts(box):
-    controls, text, wall = box.children
-    return controls.children, text, wall
-
-
-def greys(own, level):
-    yield torch.full((1, 3, 4, 4), level / 10), f"level {level}"
-    yield (torch.zeros(1, 3, 4, 4) if own is None else own), "own" if own is not None else "none"
-
-
-def captions(wall):
-    return [tile.children[1].value for tile in wall.children]
-
-
-def test_a_board_is_full_when_it_is_shown():
-    _, text, wall = parts(board(greys, level=(2, 9)))
-    assert captions(wall) == ["level 2", "none"] and "Pictures: 2;" in text.value and text.value.endswith("done")
-    assert wall.children[0].children[0].value == png(torch.full((1, 3, 4, 4), 0.2), shown.WIDTH, quick=True)
-
-
-def test_a_board_follows_its_controls_and_the_readers_picture():
-    (level, button), text, wall = parts(board(greys, level=(2, 9)))
-    level.value = 7
-    wait_for(lambda: captions(wall)[:1] == ["level 7"] and text.value.endswith("done"))
-    button.value = chosen(png(torch.rand(1, 3, 16, 16), 16))
-    wait_for(lambda: captions(wall) == ["level 7", "own"])
-
-
-def test_each_picture_appears_as_soon_as_it_is_there_and_a_change_gives_up_the_rest():
-    gate, finished = threading.Event(), []
-
-    def fill(own, n):
-        yield torch.zeros(1, 3, 4, 4), f"first of {n}"
-        if n > 0:
-            gate.wait(20)
-        yield torch.zeros(1, 3, 4, 4), f"last of {n}"
-        finished.append(n)
-
-    (n, _), text, wall = parts(board(fill, n=(0, 5)))
-    n.value = 1
-    wait_for(lambda: captions(wall) == ["first of 1"])                   # nothing is left of the board for 0
-    assert "Pictures: 1;" in text.value and not text.value.endswith("done")
-    n.value = 2
-    wait_for(lambda: captions(wall)[:1] == ["first of 2"])
-    gate.set()
-    wait_for(lambda: captions(wall) == ["first of 2", "last of 2"] and text.value.endswith("done"))
-    assert 1 not in finished
-
-
-def test_a_board_shows_an_error():
-    def fill(own, n):
-        yield torch.zeros(1, 3, 4, 4), "fine"
-        if n == 1:
-            raise KeyError("no <such> thing")
-    (n, button), text, wall = parts(board(fill, n=(0, 2)))
-    n.value = 1
-    wait_for(lambda: "no &lt;such&gt; thing" in text.value)
-    n.value = 0
-    wait_for(lambda: text.value.endswith("done"))
-    button.value = chosen(b"hello")
-    wait_for(lambda: "ValueError" in text.value)
-
-
-def test_the_first_board_raises_its_error():
-    def fill(own, n):
-        raise KeyError("no such thing")
-        yield
-    with pytest.raises(KeyError, match="no such thing"):      # or a broken cell would pass for a good one
-        board(fill, n=(0, 2))
-
-
-def test_a_question_explains_what_was_chosen():
-    box = ask("What?", {"this": "Yes, this.", "that": "No, because."}, right="this")
-    question, choice, says = box.children
-    assert "What?" in question.value and choice.value is None and says.value == ""
-    choice.value = "that"
-    assert says.value == "✗ No, because."
-    choice.value = "this"
-    assert says.value == "✓ Yes, this."
-    choice.value = None
-    assert says.value == ""
-    with pytest.raises(ValueError, match="expected one of"):
-        ask("What?", {"this": "Yes."}, right="that")
 
 
 @pytest.mark.parametrize("side, width, expected", [(1000, 160, 160), (161, 160, 160), (64, 160, 128), (64, 64, 64), (20, 160, 160)])

@@ -22,16 +22,18 @@ def verdict(answer, right, wrong=(), *, tolerance=1e-5):
         print("○ not tried yet")
         return
     got, right = torch.as_tensor(got).detach().cpu().double(), torch.as_tensor(right).detach().cpu().double()
-    if got.shape != right.shape:
-        print(f"✗ the shape is {tuple(got.shape)}, expected {tuple(right.shape)}")
-    elif torch.allclose(got, right, rtol=tolerance, atol=tolerance * float(right.abs().max())):
+
+    def is_close(other, tolerance=1e-4):
+        other = torch.as_tensor(other).detach().cpu().double()
+        return got.shape == other.shape and torch.allclose(got, other, rtol=tolerance, atol=tolerance * float(other.abs().max()))
+
+    if is_close(right, tolerance):
         print("✓ right")
+    elif met := [says for other, says in wrong if is_close(other)]:
+        print(f"✗ {met[0]}")
+    elif got.shape != right.shape:
+        print(f"✗ the shape is {tuple(got.shape)}, expected {tuple(right.shape)}")
     else:
-        for other, says in wrong:
-            other = torch.as_tensor(other).detach().cpu().double()
-            if other.shape == got.shape and torch.allclose(got, other, rtol=1e-4, atol=1e-4 * float(other.abs().max())):
-                print(f"✗ {says}")
-                return
         print("✗ not yet: neither right nor one of the usual slips. Compare with the formula once more.")
 
 
@@ -273,7 +275,9 @@ def cheat(answer, heads, tagged, plain, labels):
     """Which of the heads cheats? Judged by what they do: the one that loses more where there is no tag."""
     if answer is None or answer is Ellipsis:
         print("○ not tried yet")
-    elif answer not in heads:
+    elif answer in heads.values():
+        print("✗ that is a head itself; give its name, in quotation marks")
+    elif answer not in list(heads):
         print(f"✗ {answer!r} is no suspect; they are {', '.join(heads)}")
     else:
         fall = {name: head.accuracy(tagged, labels) - head.accuracy(plain, labels) for name, head in heads.items()}
