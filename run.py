@@ -34,11 +34,11 @@ PYTHON, STAMP = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 BASE = getattr(sys, "_base_executable", sys.executable)  # sys.executable may be .venv's own Python, which can't replace itself
 VERSION, SUPPORTED = "{}.{}".format(*sys.version_info), ("3.11", "3.12", "3.13")
 BACKEND = os.environ.pop("UV_TORCH_BACKEND", "auto")  # taken out: uv would heed it where it has no place, too
-NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-kernel-startup-timeout=120"]
+NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "--nbval-kernel-startup-timeout=120"]
 NO_NETWORK = re.compile(r"dns error|error sending request|name resolution|connection|timed out|unreachable|network was disabled", re.I)
-QUESTION = """import glob, importlib.util, sysconfig
-files = [name for pattern in ("*/*.py", "*.dist-info/RECORD") for name in glob.glob(pattern, root_dir=sysconfig.get_path("purelib"))]
-print("its Python", importlib.util.find_spec("helpers").origin, *files, sep="\\n")"""
+QUESTION = """import glob, importlib.util, os, sysconfig; print("its Python")
+print(importlib.util.find_spec("helpers").origin); os.chdir(sysconfig.get_path("purelib"))
+print(*glob.glob("*/*.py"), *glob.glob("*.dist-info/RECORD"), sep="\\n")"""
 
 
 def say(sentence):

@@ -15,8 +15,8 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(path, build=BUILD, inplace=False):
-    """Executes one notebook in a kernel of its own; returns which cell failed and how, or None."""
+def execute(path, out, *, inplace):
+    """Executes one notebook in a kernel of its own and writes it as HTML to a folder; returns which cell failed and how, or None."""
     notebook = nbformat.read(path, as_version=4)
     metadata = nbformat.from_dict(notebook.metadata)
     cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
@@ -40,8 +40,8 @@ def execute(path, build=BUILD, inplace=False):
             print(f"{path.stem}  cell {number}/{len(cells)}  {time.perf_counter() - begin:.1f} s", flush=True)
         client.set_widgets_metadata()
         print(f"{path.stem}: {time.perf_counter() - start:.0f} s{peak_memory(client.km.provisioner.pid)}", flush=True)
-    build.mkdir(exist_ok=True)
-    (build / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
+    out.mkdir(exist_ok=True)
+    (out / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
     if inplace and not failure:
         notebook.metadata = metadata  # without the widgets' state, which is large and soon stale
         for output in (output for _, cell in cells for output in cell.outputs):
@@ -72,12 +72,13 @@ def gpu_libraries(smaps):
 def main(args=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.notebooks", description=__doc__.split(":  ")[0])
     parser.add_argument("--inplace", action="store_true", help="also stores the outputs in the notebooks that did not fail")
+    parser.add_argument("--out", type=Path, default=BUILD)
     parser.add_argument("paths", type=Path, nargs="+")
     args = parser.parse_args(args)
-    failures = [failure for failure in [execute(path.resolve(), inplace=args.inplace) for path in args.paths] if failure]
-    for failure in failures:
+    failures = [execute(path.resolve(), args.out, inplace=args.inplace) for path in args.paths]
+    for failure in filter(None, failures):
         print(f"failed: {failure}", file=sys.stderr)
-    return int(bool(failures))
+    return int(any(failures))
 
 
 if __name__ == "__main__":
