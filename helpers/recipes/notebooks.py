@@ -1,0 +1,88 @@
+"""Executes notebooks from top to bottom, and writes them as HTML to build/:  python3 run.py notebooks"""
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(path, out, *, inplace):
+    """Executes one notebook in a kernel of its own and writes it as HTML to a folder; returns which cell failed and how, or None."""
+    notebook = nbformat.read(path, as_version=4)
+    metadata = nbformat.from_dict(notebook.metadata)
+    cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for _, cell in cells:  # what an earlier run left would look like this one's
+        cell.outputs, cell.execution_count = [], None
+        cell.metadata.pop("execution", None)  # when it ran, and for how long
+    place = {"metadata": {"path": str(path.parent), "name": path.stem}}
+    quiet = ["--log-level=ERROR"]  # a kernel for this machine alone warns that its talk is not encrypted
+    client = NotebookClient(notebook, timeout=600, startup_timeout=120, record_timing=False, resources=place, extra_arguments=quiet)
+    failure = None
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for number, (index, cell) in enumerate(cells, 1):
+            begin = time.perf_counter()
+            try:
+                client.execute_cell(cell, index)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                print(error, file=sys.stderr)
+                failure = f"{path.stem}, cell {number}/{len(cells)}: {getattr(error, 'ename', type(error).__name__)}"
+                break
+            print(f"{path.stem}  cell {number}/{len(cells)}  {time.perf_counter() - begin:.1f} s", flush=True)
+        client.set_widgets_metadata()
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s{peak_memory(client.km.provisioner.pid)}", flush=True)
+    out.mkdir(exist_ok=True)
+    (out / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
+    if inplace and not failure:
+        notebook.metadata = metadata  # without the widgets' state, which is large and soon stale
+        for output in (output for _, cell in cells for output in cell.outputs):
+            if output.get("data", {}).pop(WIDGET, None):
+                output.data["text/plain"] = "(A widget: it appears when the notebook runs.)"
+        nbformat.write(notebook, path)
+    return failure
+
+
+def peak_memory(pid):
+    """The largest memory of a process so far, as ", 700 MB at most"; nothing where the system has no /proc."""
+    try:
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        unused = gpu_libraries(Path(f"/proc/{pid}/smaps").read_text())
+    except OSError:
+        return ""
+    note = f", {unused:.0f} MB of it the pages of GPU libraries" if unused >= 1 else ""  # builds for CPUs come without them
+    return f", {int(peak[1]) * 1024 / 1e6:.0f} MB at most{note}" if peak else ""
+
+
+def gpu_libraries(smaps):
+    """MB in memory of the files of CUDA and Triton, from the text of /proc/PID/smaps."""
+    library, lines = r"site-packages/(?:nvidia|triton)/.+|lib\w+_cuda\S*", r"(?:\w+: .*\n)*?"
+    pages = re.findall(rf"^\S+-\S+ .*/(?:{library})\n{lines}Rss:\s+(\d+) kB", smaps, re.MULTILINE)
+    return sum(map(int, pages)) * 1024 / 1e6
+
+
+def main(args=None):
+    parser = argparse.ArgumentParser(prog="python -m helpers.recipes.notebooks", description=__doc__.split(":  ")[0])
+    parser.add_argument("--inplace", action="store_true", help="also stores the outputs in the notebooks that did not fail")
+    parser.add_argument("--out", type=Path, default=BUILD)
+    parser.add_argument("paths", type=Path, nargs="+")
+    args = parser.parse_args(args)
+    failures = [execute(path.resolve(), args.out, inplace=args.inplace) for path in args.paths]
+    for failure in filter(None, failures):
+        print(f"failed: {failure}", file=sys.stderr)
+    return int(any(failures))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
