@@ -28,25 +28,20 @@ class Exercise(NamedTuple):
 def exercises(notebook):
     """All exercises of a notebook, in their order."""
     found = []
-    for place, cell in enumerate(notebook.cells):
-        stub = cell.cell_type == "code" and stub_in(cell.source)
+    for cell, below in zip(notebook.cells, [*notebook.cells[1:], None]):
+        stub = cell.cell_type == "code" and "..." in cell.source and stub_in(cell.source)
         if stub:
-            below = notebook.cells[place + 1].source if place + 1 < len(notebook.cells) else ""
-            found.append(Exercise(cell.source, stub, found_in(below)))
+            block = BLOCK.search(below.source) if below else None
+            found.append(Exercise(cell.source, stub, block and block[1]))
     return found
 
 
 def stub_in(source):
-    """The source of the function or the name that is still `...`, or None."""
+    """The source of the function, or of the name, that is still `...`; or None."""
     for node in ast.parse(source).body:
-        open_end = node.body[-1] if isinstance(node, ast.FunctionDef) else node
-        if isinstance(node, (ast.FunctionDef, ast.Assign)) and getattr(getattr(open_end, "value", None), "value", None) is Ellipsis:
+        last = node.body[-1] if isinstance(node, ast.FunctionDef) else node
+        if isinstance(last, (ast.Expr, ast.Assign)) and isinstance(last.value, ast.Constant) and last.value.value is Ellipsis:
             return ast.get_source_segment(source, node)
-
-
-def found_in(markdown):
-    block = BLOCK.search(markdown)
-    return block and block[1]
 
 
 SAME = "same = (labels[nearest_neighbors(features, features, {}).indices[:, {}]] == labels[:, None]).float();"
