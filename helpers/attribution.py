@@ -94,6 +94,9 @@ def grad_cam(net, x, layer, score):
     return F.interpolate(cam, x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
+AT_ONCE = 420_000       # pixels: 8 copies of 224 x 224. On a CPU more are slower, since the maps of a layer leave the cache
+
+
 @torch.no_grad()
 def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
     """How much the score falls where a window is covered, (b,3,h,w) -> (b,h,w): the mean over the windows that cover a pixel.
@@ -111,7 +114,8 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
         raise ValueError(f"Got stride {stride} and window {window}: some pixels would never be covered. Try a stride up to the window.")
     cover, nothing = covered(x, baseline), (slice(0), slice(0))         # the first of the copies is the picture as it is
     places = [nothing, *((slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right))]
-    at_once = math.ceil(len(places) / math.ceil(len(places) / 16)) if len(x) == 1 else 1      # rounds of one size, of up to 16
+    most = max(1, min(16, AT_ONCE // (h * w))) if len(x) == 1 else 1
+    at_once = math.ceil(len(places) / math.ceil(len(places) / most))        # rounds of one size
     scores = []
     for first in range(0, len(places), at_once):
         some = places[first:first + at_once]
