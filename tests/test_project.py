@@ -46,7 +46,7 @@ def test_environment_yml_names_the_dependencies_of_pyproject():
 
 
 def imported():
-    """{module: where} of all that the helpers and notebooks import; what IPython alone understands is left out."""
+    """(module, where) of all that the helpers and notebooks import; what IPython alone understands is left out."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "helpers").rglob("*.py")}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         lines = [line for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" for line in cell.source.splitlines()]
