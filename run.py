@@ -125,7 +125,7 @@ def make():
     install += ["--offline"] if not online and NO_NETWORK.search(said) else []
     if not attempt(*install, *backend, "--dry-run")[0]:
         attempt(*install, "--dry-run", needed=True)
-        say(f"PyTorch's own index can't be reached or has no build {BACKEND!r}: PyTorch comes as requirements.txt has it.")
+        say(f"PyTorch's own index can't be reached or has no UV_TORCH_BACKEND={BACKEND}: PyTorch comes as requirements.txt has it.")
         backend = []
     if subprocess.call([*install, *backend], cwd=ROOT, close_fds=False):
         stop("The environment could not be made, for the reason above. The same command tries again.")

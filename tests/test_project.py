@@ -61,9 +61,10 @@ def imported():
 
 def test_what_is_imported_is_a_direct_dependency():
     direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    packages = packages_distributions()
     for module, where in set(imported()):
         if module not in sys.stdlib_module_names and module != "helpers":
-            (package,) = {canonicalize_name(package) for package in packages_distributions()[module]}
+            (package,) = {canonicalize_name(package) for package in packages[module]}
             assert COME_WITH.get(package, package) in direct, f"{where} imports {module}, and {package} is in no manifest"
 
 

@@ -168,7 +168,7 @@ def test_an_environment_that_is_only_linked_stays_untouched(whole, bare):
 def test_where_pytorch_has_no_such_build_the_lock_serves(bare):
     done = run(bare, *WHERE, UV_TORCH_BACKEND="cup")
     assert done.returncode == 0
-    assert "no build 'cup': PyTorch comes as requirements.txt has it." in done.err
+    assert "no UV_TORCH_BACKEND=cup: PyTorch comes as requirements.txt has it." in done.err
 
 
 @needs_uv
