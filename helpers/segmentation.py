@@ -7,9 +7,11 @@ import numpy as np
 import torch
 
 from helpers.errors import check_count, describe
+from helpers.errors import unknown as unknown_name
 from helpers.images import check_images
 
 NEEDED = 10     # pixels of each kind; OpenCV fits five Gaussians to each
+UNKNOWN = {"ground": cv2.GC_PR_BGD, "object": cv2.GC_PR_FGD}
 
 
 def seeds(saliency_map, *, foreground=0.95, background=0.3):
@@ -32,11 +34,12 @@ def largest_part(mask):
     return torch.from_numpy(parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())[None].to(mask.device)
 
 
-def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, iterations=5):
+def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, unknown="ground", iterations=5):
     """The object that a saliency map points at, image (1,3,h,w) and map (1,h,w) -> mask (1,h,w) bool.
 
     Pixels above the quantile `foreground` of the map are the object, those below `background` are not; GrabCut (Rother
-    2004) decides on the others by their colours and edges, in rounds of fitting and cutting. The largest part is kept.
+    2004) decides on the others by their colours and edges, in rounds of fitting and cutting. In the first round these count as
+    `unknown`, "ground" or "object", which may decide more than the map. The largest part is kept.
     Where it can't, since one kind of seed is missing or all is alike, the mask is the map above its quantile, and a
     warning says so.
     """
@@ -45,9 +48,11 @@ def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, iterations=
     if image.shape[0] != 1 or image.shape[2:] != sure.shape[1:]:
         raise ValueError(f"Got an image {tuple(image.shape)} and a map {tuple(sure.shape)}; expected (1, 3, h, w) and (1, h, w).")
     check_count(iterations, "iterations")
+    if unknown not in UNKNOWN:
+        raise unknown_name("start of unknown pixels", unknown, UNKNOWN)
     if min((sure == 1).sum(), (sure == -1).sum()) < NEEDED:
         return fallback(saliency_map, sure, f"the map leaves fewer than {NEEDED} pixels of one kind")
-    labels = torch.where(sure == 1, cv2.GC_FGD, torch.where(sure == -1, cv2.GC_BGD, cv2.GC_PR_BGD))
+    labels = torch.where(sure == 1, cv2.GC_FGD, torch.where(sure == -1, cv2.GC_BGD, UNKNOWN[unknown]))
     labels = np.ascontiguousarray(labels[0].cpu().numpy(), dtype=np.uint8)
     pixels = np.ascontiguousarray((image[0].detach().flip(0) * 255).round().byte().permute(1, 2, 0).cpu().numpy())      # blue first
     cv2.setRNGSeed(0)       # its Gaussians start at random

@@ -83,3 +83,16 @@ def test_one_colour_everywhere_gives_a_mask_and_no_error_of_opencv(disc):
 def test_what_it_refuses(image, saliency_map, how, says):
     with pytest.raises(ValueError, match=says):
         grabcut(image, saliency_map, **how)
+
+
+def test_where_the_unknown_starts_decides_on_a_colour_that_has_no_seed(disc):
+    """A green ring round the red disc, of which the map is not sure: it stays on the side where it started."""
+    image, saliency_map, mask = disc
+    i, j = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    far = ((i - 20) ** 2 + (j - 26) ** 2).sqrt()
+    ring = ((far >= 10) & (far < 15))[None]
+    image = torch.where(ring[:, None], torch.tensor([0.2, 0.7, 0.2])[:, None, None] + 0.1 * (image - 0.5), image).clamp(0, 1)
+    ground, whole = (grabcut(image, saliency_map, unknown=start, background=0.5) for start in ("ground", "object"))
+    assert ground[ring].float().mean() < 0.1 and whole[ring].float().mean() > 0.9
+    with pytest.raises(KeyError, match="Did you mean 'object'"):
+        grabcut(image, saliency_map, unknown="objects")
