@@ -90,6 +90,12 @@ def seconds(net, x, exact):
     return time.perf_counter() - start
 
 
+def put_between(begin, text, end, path):
+    """Replaces what stands between two marks of a file."""
+    before, after = path.read_text().split(begin)[0], path.read_text().split(end)[1]
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.imagenet", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs named as n01532829_house_finch.webp")
@@ -108,9 +114,7 @@ def main(argv=None):
              f"({torch.get_num_threads()} threads, torch {torch.__version__}).")
     print(card)
     if args.write:
-        text = (DATA / "README.md").read_text()
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        (DATA / "README.md").write_text(f"{before}{BEGIN}\n{card}\n{END}{after}")
+        put_between(BEGIN, card, END, DATA / "README.md")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The figures of the shipped networks:  python -m helpers.recipes.measure --data DIR [--write]
+"""The figures of the networks:  python -m helpers.recipes.measure [--data DIR] [--photos DIR] [--write]
 
-Prints them, and with --write puts them into the weights' metadata and into data/README.md.
+Prints those of CourseNet (on --data) and of EfficientNet-Lite0 (on --photos), and with --write puts them into data/README.md, and
+CourseNet's into the metadata of its weights.
 """
 
 import argparse
@@ -9,6 +10,7 @@ from pathlib import Path
 from helpers.ascent import class_pictures, named
 from helpers.nets import DATA, OURS, load_net, save_weights
 from helpers.optimize import NormalizedGradient
+from helpers.recipes import imagenet
 from helpers.recipes.coursenet import accuracy
 from helpers.recipes.tiny_imagenet import read_val
 from helpers.world.scenes import scenes
@@ -55,19 +57,23 @@ def card(measured):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.measure", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder in the layout of Tiny ImageNet")
+    parser.add_argument("--data", type=Path, help="a folder in the layout of Tiny ImageNet")
+    parser.add_argument("--photos", type=Path, help="a folder of photographs named as n01532829_house_finch.webp")
     parser.add_argument("--classes", type=Path, help="a file with the wnids that the networks know")
     parser.add_argument("--write", action="store_true", help="store the figures with the weights and in data/README.md")
     args = parser.parse_args(argv)
-    nets = {name: load_net(name) for name in OURS}
-    measured = figures(nets, *read_val(args.data, args.classes), scenes())
-    print(card(measured))
-    if args.write:
-        for name, net in nets.items():
-            save_weights(net, DATA / f"{name}.safetensors", **(net.facts | {"figures": measured[name]}))
-        text = (DATA / "README.md").read_text()
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        (DATA / "README.md").write_text(f"{before}{BEGIN}\n{card(measured)}\n{END}{after}")
+    if not args.data and not args.photos:
+        parser.error("expected --data, --photos, or both")
+    if args.photos:
+        imagenet.main(["--photos", str(args.photos), *["--write"] * args.write])
+    if args.data:
+        nets = {name: load_net(name) for name in OURS}
+        measured = figures(nets, *read_val(args.data, args.classes), scenes())
+        print(card(measured))
+        if args.write:
+            for name, net in nets.items():
+                save_weights(net, DATA / f"{name}.safetensors", **(net.facts | {"figures": measured[name]}))
+            imagenet.put_between(BEGIN, card(measured), END, DATA / "README.md")
 
 
 if __name__ == "__main__":
