@@ -38,6 +38,8 @@ class AfterCells(pytest.Item):
     """Code that is run in the notebook's kernel after its cells."""
 
     def setup(self):
+        if self.parent.timed_out:
+            pytest.xfail("A cell before it has timed out, and failed.")
         if any(cell.test_outputs is None for cell in self.parent.cells):
             pytest.fail(f"{self.path.name}: its cells have not run, so ask pytest for the whole notebook.", pytrace=False)
 
