@@ -20,7 +20,8 @@ from helpers.activations import activations
 from helpers.attribution import grad_cam, input_gradient, occlusion, relu_backward, saliency, smooth_grad
 from helpers.dream import descend_octaves
 from helpers.images import load_image, photos, to_pil
-from helpers.losses import content_loss, total_variation
+from helpers.inversion import code_error, invert
+from helpers.losses import total_variation
 from helpers.nets import class_index, fast, load_net
 from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import FourierImage
@@ -32,7 +33,10 @@ OUT = Path(__file__).resolve().parents[2] / "build/figures"
 
 
 def album(names, size=224):
-    """Photographs that installed packages carry, dict name -> (1,3,size,size)."""
+    """Photographs that installed packages carry, dict name -> (1,3,size,size).
+
+    The moped is from the Middlebury stereo data, whose licence scikit-image does not say: it is for trying only.
+    """
     others = {"moped": lambda: data.stereo_motorcycle()[0], "tripod": data.camera,
               "hopper": lambda: np.asarray(Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)))}
     return {name: load_image(Image.fromarray(others[name]()), size=size) if name in others else photos()[name].load(size)
@@ -116,19 +120,17 @@ def inversion(net, *, steps=200, lr=0.12, weight=3e-4):
     x = album(["cat"])["cat"]
     row, errors = [x], {}
     for layer in ("block1", "block3", "block5", "block8", "block11", "block14", "block16"):
-        target = activations(net, x, layer)[layer]      # in float32: rounded to bf16, deep features cannot be met as closely
-        distance = lambda z: content_loss(activations(net, z, layer)[layer], target)        # noqa: B023 - used at once
-        loss = lambda z: (distance(z) + weight * total_variation(z)).sum()                  # noqa: B023
         image = FourierImage.noise(*x.shape[2:], generator=torch.Generator().manual_seed(0))
-        row.append(last(descend(image, loss, steps=steps, optimizer=lambda p: torch.optim.Adam(p, lr=lr))).image)
-        errors[layer] = round(distance(row[-1]).sqrt().item(), 2)
+        adam = lambda p: torch.optim.Adam(p, lr=lr)     # in float32: rounded to bf16, deep features cannot be met as closely
+        row.append(last(invert(net, x, layer, image=image, tv_weight=weight, steps=steps, optimizer=adam)).image)
+        errors[layer] = round(code_error(net, row[-1], x, layer).item(), 2)
     print(f"relative errors of the features: {errors}")
     save([row[:4], row[4:]], "inversion")
 
 
-# Two beaks, slices, a yellow bus, fish, wings, a lemon: recognisable in both rows, and clearer in the second, where each step
-# sees another part of the picture, larger or smaller, instead of all of it a little shifted.
-def classes(net, *, steps=100, lr=0.2, weight=3e-3):
+# Penguins, a slice, a yellow bus, fish, wings, a lemon's skin: clearer in the second row, where each step sees another part of the
+# picture, larger or smaller, instead of all of it a little shifted.
+def classes(net, *, steps=150, lr=0.12, weight=2e-3, seed=1):
     names = ["king penguin", "pizza", "school bus", "goldfish", "monarch", "lemon"]
     wanted = torch.tensor([[class_index(net, name)] for name in names])
     generator = torch.Generator()
@@ -137,7 +139,7 @@ def classes(net, *, steps=100, lr=0.2, weight=3e-3):
     rows = []
     for name, view in views.items():
         start = time.perf_counter()
-        image = FourierImage.noise(224, 224, batch=len(names), generator=generator.manual_seed(0))
+        image = FourierImage.noise(224, 224, batch=len(names), generator=generator.manual_seed(seed))
 
         def loss(z, view=view):
             seen = view(random_rotate(z, 10, generator=generator))
