@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import stats
 
 from helpers.activations import find_layer
@@ -38,18 +39,20 @@ def check_maps(maps, *, size=None, masks=None):
 
 
 def pointing_game(maps, masks, *, tolerance=0):
-    """Does the largest value lie on the object? maps (b,h,w), masks (b,h,w) bool -> 1.0 or 0.0 for each image, (b,).
+    """Does the largest value lie on the object? maps (b,h,w), masks (b,h,w) bool -> from 0 to 1 for each image, (b,).
 
-    A hit also if the object is within `tolerance` pixels of it. Zhang 2016 (who allow 15, in pictures of some 500 pixels).
-    Always report beside it what the centre and a random pixel score.
+    1 if it does, 0 if not. Of several equal largest values, as occlusion's windows give them, the score is the share of them
+    that lies on the object; so a map that is the same everywhere scores the object's share of the image. A hit also if the
+    object is within `tolerance` pixels. Zhang 2016 (who allow 15, in pictures of some 500 pixels). Always report beside it
+    what the centre and a random pixel score.
     """
     check_maps(maps, masks=masks)
     check_positive(tolerance, "tolerance in pixels", zero=True)
-    h, w = maps.shape[-2:]
-    best = maps.flatten(-2).argmax(-1)[..., None, None].int()
-    rows, columns = torch.arange(h, device=maps.device).int()[:, None], torch.arange(w, device=maps.device).int()
-    near = (rows - best // w) ** 2 + (columns - best % w) ** 2 <= tolerance ** 2
-    return (near & masks).flatten(-2).any(-1).float()
+    largest = maps == maps.amax((-2, -1), keepdim=True)
+    reach = torch.arange(-int(tolerance), int(tolerance) + 1, device=maps.device)
+    disc = (reach[:, None] ** 2 + reach ** 2 <= tolerance ** 2).float()
+    near = F.conv2d(masks[:, None].float(), disc[None, None], padding=int(tolerance))[:, 0] > 0
+    return (largest & near).sum((-2, -1)) / largest.sum((-2, -1))
 
 
 def mass_inside(maps, masks):
@@ -70,15 +73,18 @@ def mass_inside(maps, masks):
 def replacement_curve(score, start, end, maps, *, steps=16):
     """The score while the pixels of `start` become those of `end`, those with the largest value of the map first.
 
-    start and end (b,3,h,w), maps (b,h,w) -> (b,steps+1); in equal steps, from none to all. Of equal values, the pixel
-    that is read first goes first. Maps of several methods share the first and the last score.
+    start and end (b,3,h,w), maps (b,h,w) -> (b,steps+1); in equal steps, from none to all. Equal values go in an order drawn
+    by chance, one for all maps: a map that is the same everywhere then does what noise does. Maps of several methods share
+    the first and the last score.
     """
     check_images(start), check_images(end)
     check_maps(maps, size=(len(start), *start.shape[2:]))
     if start.shape != end.shape:
         raise ValueError(f"Got images {tuple(start.shape)} to start from and {tuple(end.shape)} to end with; expected the same shape.")
     check_count(steps, "steps")
-    ranks = maps.flatten(-2).argsort(dim=-1, descending=True, stable=True).argsort(-1).view(-1, 1, *maps.shape[-3:])
+    drawn = torch.randperm(maps.shape[-2] * maps.shape[-1], generator=torch.Generator().manual_seed(0)).to(maps.device)
+    order = drawn[maps.flatten(-2)[..., drawn].argsort(dim=-1, descending=True, stable=True)]
+    ranks = order.argsort(-1).view(-1, 1, *maps.shape[-3:])
     counts = torch.linspace(0, maps.shape[-2] * maps.shape[-1], int(steps) + 1).round().long().tolist()[1:-1]
     first, last = values(score, start.clone()), values(score, end.clone())       # a score may work in place
     curves = [torch.stack([first, *(values(score, torch.where(rank < n, end, start)) for n in counts), last], 1)

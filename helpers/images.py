@@ -106,6 +106,9 @@ class Photo:
 
     def load(self, size=None):
         """(1,3,h,w) in [0,1]; with `size`, the centred square (or (h, w)) of that size."""
+        if self.package == "matplotlib":
+            from matplotlib.cbook import get_sample_data
+            return load_image(get_sample_data(self.function, asfileobj=False), size=size)
         if self.package == "scikit-image":
             from skimage import data
             array = getattr(data, self.function)()
@@ -121,7 +124,7 @@ class Photos(dict):
 
 
 def photos():
-    """Photographs of scikit-image and scikit-learn, dict name -> Photo: photos()["cat"].load(64) -> (1,3,64,64)."""
+    """Photographs of scikit-image, scikit-learn and matplotlib, dict name -> Photo: photos()["cat"].load(64) -> (1,3,64,64)."""
     public, cc_by = "public domain", "CC BY 2.0"
     return Photos({
         "cat": Photo("a ginger cat, Chelsea", "scikit-image", "chelsea", "Stefan van der Walt", "CC0"),
@@ -131,6 +134,8 @@ def photos():
         "hubble": Photo("the Hubble eXtreme Deep Field", "scikit-image", "hubble_deep_field", "NASA and ESA", public),
         "temple": Photo("a pavilion of the Summer Palace, Beijing", "scikit-learn", "china.jpg", "Daniel Buechele", cc_by),
         "dahlia": Photo("a dahlia", "scikit-learn", "flower.jpg", "vultilion", cc_by),
+        "cameraman": Photo("a cameraman with his tripod", "scikit-image", "camera", "Lav Varshney", "CC0"),
+        "hopper": Photo("Commodore Grace Hopper", "matplotlib", "grace_hopper.jpg", "US Navy", public),
     })
 
 

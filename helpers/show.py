@@ -83,13 +83,25 @@ def picture_map(images, points, *, frames=None, cells=36, side=24):
 
 
 def crop_boxes(images, boxes, side):
-    """Parts of images, (k,3,h,w) and boxes (k,4) -> (k,3,side,side): top, left, bottom, right; grey around smaller ones."""
+    """Parts of images, (k,3,h,w) and boxes (k,4) -> (k,3,side,side): top, left, bottom, right; grey where a part is smaller.
+
+    A part that ends at the border of its image has the grey beyond that border, where the rest of its receptive field lies.
+    """
     parts = torch.full((len(images), 3, side, side), 0.5)
     for part, image, (top, left, bottom, right) in zip(parts, images.detach().cpu(), boxes.tolist(), strict=True):
-        bottom, right = min(bottom, top + side), min(right, left + side)
-        y, x = (side - bottom + top) // 2, (side - right + left) // 2
-        part[:, y:y + bottom - top, x:x + right - left] = image[:, top:bottom, left:right]
+        rows, y = beside(top, bottom, image.shape[1], side)
+        columns, x = beside(left, right, image.shape[2], side)
+        here = image[:, rows, columns]
+        part[:, y:y + here.shape[1], x:x + here.shape[2]] = here
     return parts
+
+
+def beside(first, last, length, side):
+    """Which pixels of a line are shown in `side` places, and from which place on: at the end if what is missing lies before it."""
+    last = min(last, first + side)
+    missing = side - (last - first)
+    at_start, at_end = first == 0, last == length
+    return slice(first, last), missing if at_start and not at_end else 0 if at_end and not at_start else missing // 2
 
 
 def fit_width(image, width):

@@ -25,10 +25,24 @@ def total(x):
     return x.mean((1, 2, 3))
 
 
-@pytest.mark.parametrize("values, hit", [([[3, 1], [0, 2]], 1), ([[0, 3], [2, 1]], 0), ([[1, 1], [1, 1]], 1), ([[0, 5], [5, 0]], 0)])
+@pytest.mark.parametrize("values, hit", [
+    ([[3, 1], [0, 2]], 1), ([[0, 3], [2, 1]], 0),                       # the object is the left column
+    ([[1, 1], [1, 1]], 0.5), ([[0, 5], [5, 0]], 0.5), ([[5, 0], [5, 0]], 1), ([[0, 5], [0, 5]], 0), ([[5, 5], [5, 0]], 2 / 3)])
 def test_pointing_by_hand(values, hit):
-    """Of equal values the one that is read first counts."""
-    assert pointing_game(torch.tensor([values]).float(), MASK).tolist() == [hit]
+    """Of equal largest values, the share of them that lies on the object, wherever it is read."""
+    hit = pytest.approx(hit)
+    assert pointing_game(torch.tensor([values]).float(), MASK).item() == hit
+    turned = torch.tensor([values]).float().flip(1, 2)
+    assert pointing_game(turned, MASK.flip(1, 2)).item() == hit
+
+
+def test_pointing_at_windows_of_equal_values():
+    """As occlusion gives them: a 2 x 3 window shares the largest value; two of its six pixels touch the object."""
+    maps, masks = torch.zeros(1, 6, 6), torch.zeros(1, 6, 6, dtype=torch.bool)
+    maps[0, 1:3, 1:4], masks[0, 2:5, 2:5] = 0.25, True
+    assert pointing_game(maps, masks).item() == pytest.approx(2 / 6)
+    # One pixel further, straight up and to the left: of the window's upper row the same two, and the first of its lower row.
+    assert pointing_game(maps, masks, tolerance=1).item() == pytest.approx(5 / 6)
 
 
 def test_pointing_near_by():
@@ -54,7 +68,8 @@ def test_curve_by_hand():
     best_first = replacement_curve(score, start, end, worth[None], steps=4)
     assert best_first.tolist() == [[10, 6, 3, 1, 0]]
     assert replacement_curve(score, start, end, -worth[None], steps=4).tolist() == [[10, 9, 7, 4, 0]]
-    assert replacement_curve(score, start, end, torch.zeros(1, 2, 2), steps=2).tolist() == [[10, 7, 0]]   # as they are read
+    tied = replacement_curve(score, start, end, torch.zeros(1, 2, 2), steps=4)      # in any order, but each pixel once
+    assert sorted((tied[0, :-1] - tied[0, 1:]).tolist()) == [1, 2, 3, 4] and tied[0, -1] == 0
     assert area(best_first).item() == pytest.approx((5 + 6 + 3 + 1) / 4)
 
 
@@ -206,11 +221,13 @@ def test_more_steps_than_pixels():
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (2, 2)])
-def test_of_equal_values_the_first_that_is_read_goes_first(shape):
-    maps = torch.tensor([0.0, 1.0, -0.0, 1.0]).view(1, *shape)      # in the order 2, 4, 1, 3
+def test_equal_values_go_by_chance_after_larger_ones(shape):
+    maps = torch.tensor([0.0, 1.0, -0.0, 1.0]).view(1, *shape)      # pixels 2 and 4 in some order, then 1 and 3
     white, black = torch.ones(1, 3, *shape), torch.zeros(1, 3, *shape)
-    assert replacement_curve(numbers, white, black, maps, steps=4).tolist() == [[10, 8, 4, 3, 0]]
-    assert replacement_curve(numbers, white, black, torch.full_like(maps, 7), steps=4).tolist() == [[10, 9, 7, 4, 0]]
+    curve = replacement_curve(numbers, white, black, maps, steps=4)[0]
+    falls = (curve[:-1] - curve[1:]).tolist()
+    assert curve[0] == 10 and sorted(falls[:2]) == [2, 4] and sorted(falls[2:]) == [1, 3]
+    assert torch.equal(replacement_curve(numbers, white, black, maps, steps=4)[0], curve)       # the same chance each time
 
 
 def test_only_the_order_of_a_map_counts(images):
@@ -232,10 +249,11 @@ def test_the_largest_value_against_a_numpy_loop():
     for tolerance in (0, 1, 1.5, 3):
         expected = []
         for m, mask in zip(maps.numpy(), masks.numpy(), strict=True):
-            row, column = np.unravel_index(m.argmax(), m.shape)
-            expected.append(float(min(np.hypot(i - row, j - column) for i, j in np.argwhere(mask)) <= tolerance))
-        assert pointing_game(maps, masks, tolerance=tolerance).tolist() == expected
-        assert 0 < sum(expected) < 40
+            hits = [min(np.hypot(i - row, j - column) for i, j in np.argwhere(mask)) <= tolerance
+                    for row, column in np.argwhere(m == m.max())]
+            expected.append(np.mean(hits))
+        torch.testing.assert_close(pointing_game(maps, masks, tolerance=tolerance), torch.tensor(expected).float())
+        assert 0 < sum(expected) < 40 and any(0 < e < 1 for e in expected)
 
 
 def test_mass_against_a_numpy_loop():
@@ -248,8 +266,19 @@ def test_mass_against_a_numpy_loop():
 
 def test_zero_maps():
     assert mass_inside(torch.zeros(1, 2, 2), MASK).item() == 0
-    assert pointing_game(torch.zeros(1, 2, 2), MASK).item() == 1      # the first pixel is on the object,
-    assert pointing_game(torch.zeros(1, 2, 2), ~MASK).item() == 0     # or is not
+    corner = torch.tensor([[[True, False], [False, False]]])
+    assert pointing_game(torch.zeros(1, 2, 2), corner).item() == pytest.approx(1 / 4)       # the object's share of the image
+    assert pointing_game(torch.zeros(1, 2, 2), ~corner).item() == pytest.approx(3 / 4)
+
+
+def test_a_map_that_says_nothing_does_what_chance_does(images):
+    """The score is the light of the upper half: in the order of reading, it would all go first."""
+    def upper(x):
+        return x[:, :, :32].mean((1, 2, 3))
+
+    white = torch.ones_like(images)
+    curve = replacement_curve(upper, white, 0 * white, torch.zeros(len(images), 64, 64), steps=4)
+    torch.testing.assert_close(curve[0], torch.tensor([1, 0.75, 0.5, 0.25, 0]), rtol=0, atol=0.03)
 
 
 def test_all_on_the_object_and_nothing():

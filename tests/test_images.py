@@ -12,7 +12,7 @@ from torchvision.datasets import Imagenette
 from helpers.images import center_crop, check_images, imagenette, load_image, photos, resize, save_image, sliding_crops, to_pil
 from helpers.patches import top_patches
 
-NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia")
+NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia", "cameraman", "hopper")
 
 
 def noise(*shape, seed=0):

@@ -109,11 +109,24 @@ def test_a_map_wants_a_point_for_each_picture():
         picture_map(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3))
 
 
-def test_what_is_cut_lies_on_grey():
-    x = torch.rand(2, 3, 10, 10)
-    parts = crop_boxes(x, torch.tensor([[2, 3, 6, 7], [0, 0, 2, 4]]), 4)
-    assert torch.equal(parts[0], x[0, :, 2:6, 3:7])
-    assert torch.equal(parts[1, :, 1:3], x[1, :, :2, :4]) and (parts[1, :, [0, 3]] == 0.5).all()
+@pytest.mark.parametrize("box, rows, columns", [
+    ((2, 3, 6, 7), slice(0, 4), slice(0, 4)),           # whole
+    ((0, 0, 2, 4), slice(2, 4), slice(0, 4)),           # cut above: the grey is above
+    ((7, 7, 10, 10), slice(0, 3), slice(0, 3)),         # cut below and on the right
+    ((0, 8, 3, 10), slice(1, 4), slice(0, 2)),          # the corner at the top right
+])
+def test_what_is_cut_has_the_grey_on_the_side_where_it_is_cut(box, rows, columns):
+    x, (top, left, bottom, right) = torch.rand(1, 3, 10, 10), box
+    part, = crop_boxes(x, torch.tensor([box]), 4)
+    assert torch.equal(part[:, rows, columns], x[0, :, top:bottom, left:right])
+    part[:, rows, columns] = 0.5
+    assert (part == 0.5).all()
+
+
+def test_a_picture_smaller_than_the_field_stands_in_the_middle():
+    x = torch.rand(1, 3, 4, 8)
+    part, = crop_boxes(x, torch.tensor([[0, 0, 4, 8]]), 8)
+    assert torch.equal(part[:, 2:6], x[0]) and (part[:, :2] == 0.5).all() and (part[:, 6:] == 0.5).all()
 
 
 def test_quality_saves_bytes():
