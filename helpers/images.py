@@ -142,16 +142,33 @@ def photos():
 # ---- Many pictures to search ----
 
 def sliding_crops(image, sides, *, size=64):
-    """Squares of an image with each of these sides in pixels, overlapping by half, (1,3,h,w) -> (n,3,size,size)."""
-    check_images(image)
-    parts = []
-    for side in sides:
-        if not 2 <= side <= min(image.shape[2:]):
-            raise ValueError(f"Got a side of {side} pixels for an image of {image.shape[2]} x {image.shape[3]}. "
-                             f"Try 2 to {min(image.shape[2:])}.")
-        squares = image.unfold(2, side, side // 2).unfold(3, side, side // 2)       # (1,3,rows,columns,side,side)
-        parts.append(resize(squares.permute(0, 2, 3, 1, 4, 5).flatten(0, 2), size))
-    return torch.cat(parts)
+    """Squares of an image with each of these sides in pixels, overlapping by half, (1,3,h,w) -> (n,3,size,size).
+
+    Of several images of any sizes, a list, one after the other: `crop_origins` says which square is whose.
+    """
+    images = image if isinstance(image, (list, tuple)) else [image]
+    origins, first = crop_origins(images, sides), 0
+    crops = images[0].new_empty(len(origins), 3, *pair(size))
+    for image in images:
+        for side in sides:
+            squares = image.unfold(2, side, side // 2).unfold(3, side, side // 2)       # (1,3,rows,columns,side,side)
+            squares = squares.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+            crops[first:first + len(squares)] = resize(squares, size)
+            first += len(squares)
+    return crops
+
+
+def crop_origins(images, sides):
+    """From which of several images each of their `sliding_crops` comes, list of (1,3,h,w) -> (n,)."""
+    for image in images:
+        check_images(image)
+        for side in sides:
+            if not 2 <= side <= min(image.shape[2:]):
+                raise ValueError(f"Got a side of {side} pixels for an image of {image.shape[2]} x {image.shape[3]}. "
+                                 f"Try 2 to {min(image.shape[2:])}.")
+    count = [sum(((h - side) // (side // 2) + 1) * ((w - side) // (side // 2) + 1) for side in sides)
+             for h, w in (image.shape[2:] for image in images)]
+    return torch.repeat_interleave(torch.arange(len(images)), torch.tensor(count))
 
 
 def imagenette(folder, *, size=64, split="val", download=True):

@@ -3,8 +3,10 @@
 import copy
 from collections import OrderedDict
 from contextlib import nullcontext
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from runpy import run_path
 
 import torch
 from torch import nn
@@ -124,9 +126,9 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
 
 def imagenet_classes():
     """The names of ImageNet's 1,000 classes, in the order of all networks that were trained on them."""
-    from torchvision.models import AlexNet_Weights  # not at the top: it takes seconds, and few calls need it
-
-    return AlexNet_Weights.DEFAULT.meta["categories"]
+    # Only torchvision's list of them is read: to import all of torchvision takes seconds and 130 MB, and no other part is needed.
+    package = Path(find_spec("torchvision").origin).parent
+    return run_path(package / "models/_meta.py")["_IMAGENET_CATEGORIES"]
 
 
 def layer_names(net):
@@ -204,7 +206,10 @@ def torchvision_weights(name, weights="DEFAULT"):
 
 def at_hand(name):
     """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?"""
-    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(torchvision_weights(name).url).name).exists()
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    if not any(cache.glob(f"{name[:4]}*")):     # and then torchvision need not be imported, which takes seconds
+        return False
+    return (cache / Path(torchvision_weights(name).url).name).exists()
 
 
 KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPool2d: "pool", nn.Linear: "fc", nn.Dropout: "drop",

@@ -48,6 +48,7 @@ SAME = "same = (labels[nearest_neighbors(features, features, {}).indices[:, {}]]
 FIELD = "size, stride = 0, 1\n    for k, s in windows: stride = {}; size += (k - 1) * stride; stride = {}\n   "
 GREY = "grey = lambda x: (x * x.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True);"
 MOMENTS = "mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction={});"
+LOOP = "\n    for step in range(steps): y = {}\n    return y"
 WRONG = {
     # 01
     "my_probability": [
@@ -67,10 +68,11 @@ WRONG = {
         (f"{SAME.format(6, '1:')} return same.sum(1).mean()", "divide by five"),
         (f"{SAME.format(6, '1:')} return 100 * same.mean()", "per cent"),
     ],
-    "my_components": [
-        ("held = torch.linalg.svdvals(x - x.mean(0)).square().cumsum(0); return (held / held[-1] < share).sum()", "one too few"),
-        ("held = torch.linalg.svdvals(x - x.mean(0)).cumsum(0); return (held / held[-1] < share).sum() + 1", "are the squares"),
-        ("held = torch.linalg.svdvals(x).square().cumsum(0); return (held / held[-1] < share).sum() + 1", "take off the mean"),
+    "my_tsne": [
+        (LOOP.format("y - rate * map_gradient(P, y)"), "early exaggeration is missing"),
+        (LOOP.format("y - rate * map_gradient(4 * P, y)"), "must end"),
+        (LOOP.format("y + rate * map_gradient(4 * P if step < steps / 2 else P, y)"), "that climbs"),
+        ("return y", "nothing has moved"),
     ],
     "my_sparsity": [
         ("return (activations(net, x, layer)[layer] > 0).float().mean()", "units that fire"),

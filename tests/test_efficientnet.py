@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import subprocess
 import sys
 
 import pytest
@@ -12,7 +13,7 @@ from helpers import efficientnet
 from helpers.activations import activations, layers
 from helpers.efficientnet import InvertedResidual, SameConv2d, efficientnet_lite0, read_checkpoint
 from helpers.images import photos
-from helpers.nets import load_net
+from helpers.nets import imagenet_classes, load_net
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +181,14 @@ def test_another_file_is_refused(tmp_path, monkeypatch):
     (package / efficientnet.FILE).write_bytes(b"something else")
     with pytest.raises(ValueError, match=f"damaged, or another version: .* {hashlib.sha256(b'something else').hexdigest()[:12]}.*57934"):
         load_net("efficientnet-lite0")
+
+
+def test_the_classes_are_torchvisions():
+    from torchvision.models import AlexNet_Weights
+    assert imagenet_classes() == AlexNet_Weights.DEFAULT.meta["categories"]
+
+
+def test_torchvision_is_not_imported_for_it():
+    """It would take seconds and 130 MB."""
+    code = "import sys; from helpers.nets import load_net; load_net('efficientnet-lite0'); print('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

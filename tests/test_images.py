@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import Imagenette
 
-from helpers.images import center_crop, check_images, imagenette, load_image, photos, resize, save_image, sliding_crops, to_pil
+from helpers.images import center_crop, check_images, crop_origins, imagenette, load_image, photos, resize, save_image, sliding_crops, to_pil
 from helpers.patches import top_patches
 
 NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia", "cameraman", "hopper")
@@ -272,6 +272,13 @@ def test_crops_are_parts_of_the_image():
 
 def test_crops_at_several_scales_have_one_size():
     assert sliding_crops(torch.rand(1, 3, 40, 60), (40, 20), size=16).shape == (2 + 15, 3, 16, 16)
+
+
+def test_crops_of_several_images_are_those_of_each():
+    images, sides = [torch.rand(1, 3, 40, 60), torch.rand(1, 3, 25, 70), torch.rand(1, 3, 20, 20)], (20, 11)
+    found, origins = sliding_crops(images, sides, size=16), crop_origins(images, sides)
+    assert torch.equal(found, torch.cat([sliding_crops(image, sides, size=16) for image in images]))
+    assert origins.tolist() == sum(([k] * len(sliding_crops(image, sides)) for k, image in enumerate(images)), [])
 
 
 @pytest.mark.parametrize("side", [1, 41])

@@ -94,15 +94,23 @@ def shared_neighbors(mine, features, labels):
     ])
 
 
-def components_for(mine, x, share=0.9):
-    """mine(x, share): how many principal components hold this share of the variance, (n,d) -> a number."""
-    S = torch.linalg.svdvals((x - x.mean(0)).double())
-    held, wrong = S.square().cumsum(0) / S.square().sum(), S.cumsum(0) / S.sum()
-    raw = torch.linalg.svdvals(x.double()).square()
-    verdict(lambda: mine(x, share), (held < share).sum() + 1, [
-        ((held < share).sum(), "one too few: with so many the share is not reached yet"),
-        ((wrong < share).sum() + 1, "variances are the squares of the singular values"),
-        ((raw.cumsum(0) / raw.sum() < share).sum() + 1, "take off the mean first: otherwise the first component is the mean"),
+def tsne_loop(mine, P, y, steps=10, rate=20.0):
+    """mine(P, y, steps, rate): gradient descent on t-SNE's loss, 4 P in place of P in the first half, (n,n) and (n,2) -> (n,2)."""
+    def moved(sign, *factors):          # one factor for each half
+        points = y.double()
+        for step in range(steps):
+            near = 1 / (1 + torch.cdist(points, points).square())
+            near.fill_diagonal_(0)
+            pull = (factors[2 * step // steps] * P.double() - near / near.sum()) * near
+            points = points - sign * rate * 4 * (pull.sum(1, keepdim=True) * points - pull @ points)
+        return points
+
+    verdict(lambda: mine(P, y, steps, rate), moved(1, 4, 1), [
+        (moved(1, 1, 1), "early exaggeration is missing: give 4 * P to the gradient in the first half of the steps"),
+        (moved(1, 4, 4), "the exaggeration must end: P itself in the second half of the steps"),
+        (moved(1, 1, 4), "the exaggeration comes first, not last"),
+        (moved(-1, 4, 1), "that climbs: the gradient must be taken off"),
+        (y, "nothing has moved: return the moved points"),
     ])
 
 
