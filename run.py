@@ -3,9 +3,10 @@
 
     python3 run.py lab [ARGS]         opens JupyterLab on the notebooks; ARGS go to jupyter lab
     python3 run.py test [ARGS]        lint, the helpers' tests and every notebook; ARGS go to pytest
-    python3 run.py notebooks [NAME ...] [--inplace]
+    python3 run.py notebooks [NAME ...] [--inplace] [--look=NETWORK]
                                       executes the notebooks (or those whose names begin with NAME) and writes them as
-                                      HTML to build/; --inplace also stores the outputs in the notebooks themselves
+                                      HTML to build/; --inplace also stores the outputs in the notebooks themselves;
+                                      --look=squeezenet1_1 puts another network, untrained, where they look with a real one
     python3 run.py bench [NAME ...]   runs the benchmarks in tests/benchmarks/
     python3 run.py badges ORG/REPO    fills in the repository's address in README.md and the notebooks
     python3 run.py python [ARGS]      the environment's own Python, with `import helpers` from any folder
@@ -166,8 +167,8 @@ def test(args):
 
 
 def notebooks(args):
-    paths = chosen("notebooks", "*.ipynb", [arg for arg in args if arg != "--inplace"])
-    return inside("-m", "helpers.recipes.notebooks", *paths, *(arg for arg in args if arg == "--inplace"))
+    paths = chosen("notebooks", "*.ipynb", [arg for arg in args if not arg.startswith("--")])
+    return inside("-m", "helpers.recipes.notebooks", *paths, *(arg for arg in args if arg.startswith("--")))
 
 
 def chosen(folder, pattern, names):

@@ -9,7 +9,18 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import Imagenette
 
-from helpers.images import center_crop, check_images, crop_origins, imagenette, load_image, photos, resize, save_image, sliding_crops, to_pil
+from helpers.images import (
+    center_crop,
+    check_images,
+    crop_origins,
+    imagenette,
+    load_image,
+    photos,
+    resize,
+    save_image,
+    sliding_crops,
+    to_pil,
+)
 from helpers.patches import top_patches
 
 NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia", "cameraman", "hopper")

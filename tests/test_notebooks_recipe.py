@@ -61,3 +61,18 @@ Rss:              1000 kB
 def test_peak_memory_of_a_process_and_of_none():
     assert re.fullmatch(r", \d+ MB at most(, \d+ MB of it the pages of GPU libraries)?", notebooks.peak_memory(os.getpid()))
     assert notebooks.peak_memory(2 ** 30) == ""
+
+
+def test_another_network_takes_its_place():
+    source = f'{notebooks.LOOK}    # or another\ntry:\n    big, looks = {notebooks.LOADED}'
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("Look."), nbformat.v4.new_code_cell(source)])
+    notebooks.with_another(notebook, "squeezenet1_1")
+    assert 'LOOK = "squeezenet1_1"' in notebook.cells[1].source and "load_net(LOOK, weights=None), False" in notebook.cells[1].source
+    with pytest.raises(SystemExit, match="does not look"):
+        notebooks.with_another(notebook, "vgg11")
+
+
+def test_what_means_nothing_is_not_stored(capsys):
+    with pytest.raises(SystemExit):
+        notebooks.main(["--inplace", "--look", "vgg11", "x.ipynb"])
+    assert "not to be stored" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from helpers.world.scenes import SHAPES, render_scenes
 LAST_MAPS = {"coursenet": "relu5", "coursenet-robust": "relu5", "efficientnet-lite0": "block16"}
 SIZE = {"coursenet": 64, "coursenet-robust": 64, "efficientnet-lite0": 224}
 MEASURES = {"pointing": 1, "mass": 1, "deletion": -1, "insertion": 1}        # -1: low is good
+RIVALS = ("random", "centre", "saliency, untrained")
 FITTED, AT_ONCE = 800, 10
 
 
@@ -64,7 +65,14 @@ def blurred(maps, sigma):
     return gaussian_blur(maps[:, None].expand(-1, 3, -1, -1), sigma)[:, 0]
 
 
-def maps_of(net, name, x, k, generator):
+def untrained(name):
+    """The same network with random weights: a map that explains what was learnt must be better than its map. Adebayo 2018."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return load_net(name, weights=None).to(memory_format=torch.channels_last)
+
+
+def maps_of(net, fresh, name, x, k, generator):
     """The maps of all methods for images (b,3,h,w) and their classes (b,), dict name -> (b,h,w). Lengths grow with the picture."""
     side, score = x.shape[-1], own(net, k)
     smooth = smooth_grad(score, x, samples=16, sigma=0.15)
@@ -72,18 +80,19 @@ def maps_of(net, name, x, k, generator):
         guided = saliency(score, x)
     log_probability = own(net, k, partial(torch.log_softmax, dim=1))
     return {"random": torch.rand(x.shape[0], side, side, generator=generator), "centre": centre(x), "edges": edges(x),
-            "saliency": saliency(score, x), "SmoothGrad": smooth, "SmoothGrad, blurred": blurred(smooth, side / 28), "guided": guided,
+            "saliency, untrained": saliency(own(fresh, k), x), "saliency": saliency(score, x), "SmoothGrad": smooth,
+            "SmoothGrad, blurred": blurred(smooth, side / 28), "guided": guided,
             "Grad-CAM": grad_cam(net, x, LAST_MAPS[name], own(lambda y: y, k)),
             "occlusion": occlusion(log_probability, x, window=side // 4, stride=side // 16, baseline=gaussian_blur(x, side / 14))}
 
 
 def judged(net, name, scenes, labels):
     """All methods by all measures, dict method -> (measures, n)."""
-    generator, parts = torch.Generator().manual_seed(0), {}
+    generator, fresh, parts = torch.Generator().manual_seed(0), untrained(name), {}
     for x, k, inside in zip(scenes.images.split(AT_ONCE), labels.split(AT_ONCE), scenes.masks.split(AT_ONCE), strict=True):
         x = x.contiguous(memory_format=torch.channels_last)
         probability = own(net, k, partial(torch.softmax, dim=1))
-        maps = maps_of(net, name, x, k, generator)
+        maps = maps_of(net, fresh, name, x, k, generator)
         stack = torch.stack([m.float() for m in maps.values()])
         found = torch.stack([pointing_game(stack, inside), mass_inside(stack, inside),
                              deletion(probability, x, stack), insertion(probability, x, stack)], 1)
@@ -93,12 +102,12 @@ def judged(net, name, scenes, labels):
 
 
 def summary(results):
-    """Means, and the paired differences to the two rivals with their 95% intervals, as numbers that JSON can hold."""
+    """Means, and the paired differences to three rivals with their 95% intervals, as numbers that JSON can hold."""
     signs = torch.tensor(list(MEASURES.values()))[:, None]
     out = {}
     for method, rows in results.items():
         out[method] = {measure: {"mean": mean} for measure, mean in zip(MEASURES, rows.mean(1).tolist(), strict=True)}
-        for rival in ("random", "centre"):
+        for rival in RIVALS:
             gain = signs * (rows - results[rival])          # positive is better, whatever the measure
             for measure, mean, low, high in zip(MEASURES, gain.mean(1), *bootstrap(gain), strict=True):
                 out[method][measure][f"better than {rival}"] = [mean.item(), low.item(), high.item()]
@@ -106,13 +115,13 @@ def summary(results):
 
 
 def table(figures):
-    """One row a method: means, and + or - where the interval of the paired difference to random, to the centre, leaves 0 out."""
+    """One row a method: means, and + or - where the interval of the paired difference to each of the rivals leaves 0 out."""
     def mark(interval):
         return "+" if interval[1] > 0 else "-" if interval[2] < 0 else "."
 
     lines = [f"{'':20}" + "".join(f"{measure:>14}" for measure in MEASURES)]
     for method, row in figures.items():
-        cells = (f"{v['mean']:.2f} {mark(v['better than random'])}{mark(v['better than centre'])}" for v in row.values())
+        cells = (f"{v['mean']:.2f} " + "".join(mark(v[f"better than {rival}"]) for rival in RIVALS) for v in row.values())
         lines.append(f"{method:20}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)
 
@@ -134,7 +143,7 @@ def main(argv=None):
         figures = summary(judged(net, name, scenes, labels))
         found[name] = {"named right": right, "scenes": args.scenes, "size": SIZE[name], "methods": figures}
         print(f"\n{name}, {SIZE[name]} pixels, {args.scenes} scenes, {right:.0%} named right, {time.perf_counter() - start:.0f} s\n"
-              f"{table(figures)}\n+ better, - worse, . neither, than random and than the centre (95% intervals of paired differences)", flush=True)
+              f"{table(figures)}\n+ better, - worse, . neither, than {', than '.join(RIVALS)} (95% intervals)", flush=True)
     if args.write:
         command = f"python -m helpers.recipes.league --scenes {args.scenes} --write"
         (DATA / "league.json").write_text(json.dumps({"command": command, "networks": found}, indent=1) + "\n")

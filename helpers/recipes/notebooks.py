@@ -1,4 +1,8 @@
-"""Executes notebooks from top to bottom, and writes them as HTML to build/:  python3 run.py notebooks"""
+"""Executes notebooks from top to bottom, and writes them as HTML to build/:  python3 run.py notebooks [NAME] [--look=NETWORK]
+
+With --look another network of torchvision takes the place of EfficientNet-Lite0, with random weights, so that nothing is downloaded.
+What it shows then means nothing; that every cell runs is the point.
+"""
 
 import argparse
 import re
@@ -15,9 +19,23 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(path, out, *, inplace):
+LOOK, LOADED = 'LOOK = "efficientnet-lite0"', "load_net(LOOK), True"     # as the notebooks have them
+
+
+def with_another(notebook, name):
+    """The notebook with another network to look with, untrained."""
+    source = "\n".join(cell.source for cell in notebook.cells)
+    if source.count(LOOK) != 1 or source.count(LOADED) != 1:
+        raise SystemExit(f"This notebook does not look with another network: expected {LOOK!r} and {LOADED!r} once each.")
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(LOOK, f'LOOK = "{name}"').replace(LOADED, "load_net(LOOK, weights=None), False")
+
+
+def execute(path, out, *, inplace, look=None):
     """Executes one notebook in a kernel of its own and writes it as HTML to a folder; returns which cell failed and how, or None."""
     notebook = nbformat.read(path, as_version=4)
+    if look:
+        with_another(notebook, look)
     metadata = nbformat.from_dict(notebook.metadata)
     cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     for _, cell in cells:  # what an earlier run left would look like this one's
@@ -72,10 +90,13 @@ def gpu_libraries(smaps):
 def main(args=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.notebooks", description=__doc__.split(":  ")[0])
     parser.add_argument("--inplace", action="store_true", help="also stores the outputs in the notebooks that did not fail")
+    parser.add_argument("--look", metavar="NETWORK", help="one of torchvision's, with random weights, in place of the real one")
     parser.add_argument("--out", type=Path, default=BUILD)
     parser.add_argument("paths", type=Path, nargs="+")
     args = parser.parse_args(args)
-    failures = [execute(path.resolve(), args.out, inplace=args.inplace) for path in args.paths]
+    if args.look and args.inplace:
+        parser.error("--look draws pictures that mean nothing: they are not to be stored --inplace.")
+    failures = [execute(path.resolve(), args.out, inplace=args.inplace, look=args.look) for path in args.paths]
     for failure in filter(None, failures):
         print(f"failed: {failure}", file=sys.stderr)
     return int(any(failures))
