@@ -2,6 +2,8 @@
 
 import operator
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -106,9 +108,8 @@ class Photo:
 
     def load(self, size=None):
         """(1,3,h,w) in [0,1]; with `size`, the centred square (or (h, w)) of that size."""
-        if self.package == "matplotlib":
-            from matplotlib.cbook import get_sample_data
-            return load_image(get_sample_data(self.function, asfileobj=False), size=size)
+        if self.package == "matplotlib":        # only its file is needed
+            return load_image(Path(find_spec("matplotlib").origin).parent / "mpl-data/sample_data" / self.function, size=size)
         if self.package == "scikit-image":
             from skimage import data
             array = getattr(data, self.function)()
