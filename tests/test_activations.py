@@ -42,6 +42,7 @@ def test_differentiable(random_net, images):
 
 def test_an_in_place_layer_does_not_overwrite():
     net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True)).requires_grad_(False)
+    nn.init.constant_(net[0].weight, -1), nn.init.zeros_(net[0].bias)      # so that all is below 0, whatever x
     x = torch.rand(1, 3, 4, 4)
     assert torch.equal(activations(net, x, ["0", "1"])["0"], net[0](x))
     assert net[0](x).min() < 0
