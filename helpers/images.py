@@ -161,6 +161,8 @@ def sliding_crops(image, sides, *, size=64):
 
 def crop_origins(images, sides):
     """From which of several images each of their `sliding_crops` comes, list of (1,3,h,w) -> (n,)."""
+    if not images:
+        raise ValueError("Got no image; expected at least one, (1, 3, h, w).")
     for image in images:
         check_images(image)
         for side in sides:

@@ -205,7 +205,10 @@ def torchvision_weights(name, weights="DEFAULT"):
 
 
 def at_hand(name):
-    """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?"""
+    """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?
+
+    Whether there is a network of this name is asked only where a file begins as it does.
+    """
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     if not any(cache.glob(f"{name[:4]}*")):     # and then torchvision need not be imported, which takes seconds
         return False

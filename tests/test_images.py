@@ -285,6 +285,11 @@ def test_crops_at_several_scales_have_one_size():
     assert sliding_crops(torch.rand(1, 3, 40, 60), (40, 20), size=16).shape == (2 + 15, 3, 16, 16)
 
 
+def test_no_image_has_no_crops():
+    with pytest.raises(ValueError, match="Got no image"):
+        sliding_crops([], [20])
+
+
 def test_crops_of_several_images_are_those_of_each():
     images, sides = [torch.rand(1, 3, 40, 60), torch.rand(1, 3, 25, 70), torch.rand(1, 3, 20, 20)], (20, 11)
     found, origins = sliding_crops(images, sides, size=16), crop_origins(images, sides)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.features import codes
 from helpers.nets import DATA, load_net
-from helpers.recipes.league import MEASURES, centre, edges, judged, maps_of, own, summary, table, untrained, with_readout
+from helpers.recipes.league import MEASURES, centre, edges, judged, main, maps_of, own, summary, table, untrained, with_readout
 from helpers.world.scenes import SHAPES, render_scenes
 
 
@@ -69,3 +69,9 @@ def test_the_stored_figures_are_whole():
             assert row.keys() == MEASURES.keys()
             assert all(0 <= v["mean"] <= 1 and v["better than random"][1] <= v["better than random"][0] <= v["better than random"][2]
                        for v in row.values())
+
+
+def test_a_part_is_not_stored_as_the_whole(capsys):
+    with pytest.raises(SystemExit):
+        main(["--networks", "coursenet", "--write"])
+    assert "leave --networks out" in capsys.readouterr().err

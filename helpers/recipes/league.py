@@ -132,6 +132,8 @@ def main(argv=None):
     parser.add_argument("--networks", nargs="+", default=list(SIZE), choices=list(SIZE))
     parser.add_argument("--write", action="store_true", help="put the figures into data/league.json")
     args = parser.parse_args(argv)
+    if args.write and set(args.networks) != set(SIZE):
+        parser.error("--write puts the figures of all networks into one file: leave --networks out.")
     found = {}
     for name in args.networks:
         start, net = time.perf_counter(), load_net(name).to(memory_format=torch.channels_last)
