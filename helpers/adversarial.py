@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from helpers.attribution import gradient_of
+from helpers.attribution import gradient_of, values
 from helpers.errors import check_count, check_positive, unknown
 from helpers.images import check_images
 from helpers.nets import check_classes
@@ -14,21 +14,35 @@ from helpers.optimize import check_ball, project_l2, project_linf, steepest
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 
-def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None):
-    """Climbs a score within `epsilon` of x, (b,3,h,w) -> (b,3,h,w): projected gradient ascent, Madry 2018.
+def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None, restarts=0, seed=0):
+    """Climbs a score within `epsilon` of x, (b,3,h,w) -> (b,3,h,w): projected gradient ascent (PGD), Madry 2018.
 
     `norm` says what a length is: "l2" over all pixels and colours, or "linf", the largest change of any. Each step has the
     length `step`; 2.5 epsilon / steps unless given. One step of length epsilon in linf is FGSM, Goodfellow 2015.
+    The climb starts from x. With `restarts` it starts as often again from places drawn within the budget (by `seed`), and of
+    each image the end with the highest score is kept.
     """
     check_ball(x, x, epsilon), check_count(steps, "steps")
     step = 2.5 * epsilon / steps if step is None else step
     check_positive(step, "step length, in pixels of [0, 1]")
     if norm not in PROJECTIONS:
         raise unknown("norm", norm, PROJECTIONS)
-    y = x.detach()
-    for _ in range(int(steps)):
-        y = PROJECTIONS[norm](y + step * steepest(gradient_of(score, y), norm), x.detach(), epsilon)
-    return y
+    check_count(restarts, "restarts", least=0)
+    x, generator = x.detach(), torch.Generator().manual_seed(seed)
+
+    def climb(y):
+        for _ in range(int(steps)):
+            y = PROJECTIONS[norm](y + step * steepest(gradient_of(score, y), norm), x, epsilon)
+        return y
+
+    best = climb(x)
+    for _ in range(int(restarts)):
+        away = epsilon * steepest(torch.randn(x.shape, generator=generator), norm).to(x)
+        other = climb(PROJECTIONS[norm](x + away, x, epsilon))
+        with torch.no_grad():
+            better = values(score, other) > values(score, best)
+        best = torch.where(better.view(-1, 1, 1, 1), other, best)
+    return best
 
 
 @dataclass(frozen=True, eq=False)

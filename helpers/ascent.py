@@ -7,12 +7,12 @@ import torch
 
 from helpers.errors import check_k
 from helpers.images import check_images
-from helpers.nets import check_classes
+from helpers.nets import check_classes, fast
 from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import PixelImage
 
 
-def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, penalty=None, between=None, seed=0):
+def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, penalty=None, between=None, seed=0, exact=True):
     """Climbs the scores of classes, one image for each, (b,) -> generator of Step with images (b,3,h,w).
 
     Starts from grey noise of 64 x 64 (drawn by `seed`) in normalised steps of length 2, or from another `image` module with
@@ -20,6 +20,7 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
     `see(x)`, what the network is given instead of the image, such as a shifted one;
     `penalty(x) -> (b,)`, what is taken off the scores;
     `between(x, gradient, index)`, the pixels after a step, from those before, the step's gradient of the loss, its number.
+    Without `exact` the network runs in bf16, channels last, where the device gains from it.
     """
     image = grey_noise(net, len(classes), seed) if image is None else image
     classes = check_classes(net, classes, len(image()), image().device)
@@ -27,7 +28,9 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
         raise ValueError(f"`between` changes pixels, and a {type(image).__name__} has none of its own. Try PixelImage, or `see`.")
 
     def loss(x):
-        scores = net(x if see is None else see(x)).gather(1, classes[:, None])[:, 0]
+        seen = x if see is None else see(x)
+        with fast(x.device, exact=exact):
+            scores = net(seen if exact else seen.contiguous(memory_format=torch.channels_last)).float().gather(1, classes[:, None])[:, 0]
         return -(scores if penalty is None else scores - penalty(x)).sum()
 
     for step in descend(image, loss, steps=steps, optimizer=optimizer or (lambda p: NormalizedGradient(p, lr=2.0))):

@@ -1,6 +1,7 @@
 """What moves in a notebook: live synthesis, controls that a picture follows, a button for the reader's own picture."""
 
 import html
+import random
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -227,3 +228,34 @@ def ask(question, answers, *, right):
 
     choice.observe(judge, "value")
     return ipywidgets.VBox([ipywidgets.HTML(f"<b>{question}</b>"), choice, says])
+
+
+def blind_test(cards, *, choices=4, width=2 * WIDTH, seed=0):
+    """Pictures one after the other, each to be named out of `choices` names: who drew them more clearly?
+
+    `cards` are (picture (1,3,h,w), its name, the kind that it is of); the wrong names are those of other cards, drawn by `seed`.
+    At the end the line of text says for each kind how many were named right, and how many chance would give. Raises ValueError for
+    fewer different names than choices.
+    """
+    names = list(dict.fromkeys(name for _, name, _ in cards))
+    if not 2 <= choices <= len(names):
+        raise ValueError(f"Got {len(names)} different names for {choices} choices; expected at least as many names, and 2 choices.")
+    dice, screen, right = random.Random(seed), Screen(), {kind: [] for _, _, kind in cards}
+    offers = [dice.sample([*dice.sample([n for n in names if n != name], choices - 1), name], choices) for _, name, _ in cards]
+    buttons = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+
+    def ask():
+        n = sum(map(len, right.values()))
+        if n == len(cards):
+            said = "; ".join(f"{kind}: {sum(hits)} of {len(hits)} right, by chance {len(hits) / choices:.1f}"
+                             for kind, hits in right.items())
+            screen.text.value, buttons.children = f"Done. {said}.", ()
+            return
+        picture, name, kind = cards[n]
+        screen.show(picture, f"Picture {n + 1} of {len(cards)}: what is it?", width)
+        buttons.children = [ipywidgets.Button(description=offer) for offer in offers[n]]
+        for button in buttons.children:
+            button.on_click(lambda pressed: (right[kind].append(pressed.description == name), ask()))
+
+    ask()
+    return ipywidgets.VBox([screen, buttons])

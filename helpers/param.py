@@ -1,5 +1,7 @@
 """Parametrisations: modules whose forward() is the image, (1,3,h,w) in [0, 1]. To synthesise is to descend their parameters."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -49,12 +51,11 @@ class FourierImage(nn.Module):
         super().__init__()
         check_images(start)
         b, _, h, w = start.shape
-        frequency = (torch.fft.fftfreq(h)[:, None] ** 2 + torch.fft.rfftfreq(w) ** 2).sqrt().clamp(min=1 / max(h, w))
+        frequency = frequencies(h, w).clamp(min=1 / max(h, w))
         self.register_buffer("scale", (SPREAD[:, None, None] / frequency / max(h, w) ** 0.5).to(start))
         self.register_buffer("colours", OPPONENT.to(start))
         self.size = (h, w)
-        planes = torch.einsum("kc,bchw->bkhw", self.colours, start.detach().clamp(0.01, 0.99).logit())
-        waves = torch.fft.rfft2(planes, norm="ortho") / self.scale
+        waves = waves_of(start) / self.scale
         self.spectrum = nn.Parameter(torch.view_as_real(waves).contiguous())
 
     @classmethod
@@ -69,5 +70,65 @@ class FourierImage(nn.Module):
 
     def forward(self):
         waves = torch.view_as_complex(self.spectrum) * self.scale
-        planes = torch.fft.irfft2(waves, s=self.size, norm="ortho")
-        return torch.einsum("kc,bkhw->bchw", self.colours, planes).sigmoid()      # the inverse of these axes is their transpose
+        return image_of(waves, self.colours, self.size)
+
+
+class MacoImage(nn.Module):
+    """Only the phases of the waves are parameters; how strong each wave is stays fixed, as in photographs. Fel 2023, "MACO".
+
+    The picture can then be neither speckle nor flat: whatever its phases, it has a photograph's share of slow and fast waves.
+    """
+
+    def __init__(self, magnitude, phase):
+        """Magnitudes (3,h,w//2+1) as `mean_magnitude` gives them, and phases in radians, (b,3,h,w//2+1)."""
+        super().__init__()
+        if magnitude.ndim != 3 or magnitude.shape != phase.shape[1:] or len(magnitude) != 3:
+            raise ValueError(f"Got magnitudes {tuple(magnitude.shape)} and phases {tuple(phase.shape)}; expected (3, h, w // 2 + 1) "
+                             "and (b, 3, h, w // 2 + 1). Try MacoImage.noise(mean_magnitude(photographs)).")
+        self.register_buffer("magnitude", magnitude.detach().clone())
+        self.register_buffer("colours", OPPONENT.to(magnitude))
+        self.phase = nn.Parameter(phase.detach().clone())
+
+    @classmethod
+    def noise(cls, magnitude, *, batch=1, generator=None):
+        """Phases drawn by chance, so that no wave knows of another: clouds of a photograph's colours."""
+        turns = torch.rand(batch, *magnitude.shape, generator=generator, device=None if generator is None else generator.device)
+        return cls(magnitude, 2 * math.pi * turns.to(magnitude))
+
+    def forward(self):
+        width = 2 * (self.magnitude.shape[2] - 1)
+        return image_of(torch.polar(self.magnitude.expand_as(self.phase), self.phase), self.colours, (self.magnitude.shape[1], width))
+
+
+def frequencies(height, width):
+    """How often each wave of `torch.fft.rfft2` swings in a pixel, (h,w//2+1): 0 for the mean, 0.5 for the fastest along a side."""
+    return (torch.fft.fftfreq(height)[:, None] ** 2 + torch.fft.rfftfreq(width) ** 2).sqrt()
+
+
+def waves_of(images):
+    """The waves of each opponent colour, (b,3,h,w) in [0, 1] -> complex (b,3,h,w//2+1); black and white are moved to 1% and 99%."""
+    planes = torch.einsum("kc,bchw->bkhw", OPPONENT.to(images), images.detach().clamp(0.01, 0.99).logit())
+    return torch.fft.rfft2(planes, norm="ortho")
+
+
+def image_of(waves, colours, size):
+    """The picture of these waves, complex (b,3,h,w//2+1) -> (b,3,h,w) within (0, 1): what `waves_of` takes apart."""
+    planes = torch.fft.irfft2(waves, s=size, norm="ortho")
+    return torch.einsum("kc,bkhw->bchw", colours, planes).sigmoid()      # the inverse of these axes is their transpose
+
+
+def mean_magnitude(photographs):
+    """How strong waves of each frequency are in photographs: (n,3,h,w) in [0, 1], of an even width -> (3,h,w//2+1).
+
+    The mean over the photographs and over all directions: the edges of a photograph, which do not meet, would make crosses. The
+    mean colour is left out, so that pictures with these magnitudes are grey on average.
+    """
+    check_images(photographs)
+    h, w = photographs.shape[2:]
+    if w % 2:
+        raise ValueError(f"Got photographs {w} pixels wide; expected an even number. Try resize(photographs, 224).")
+    strength = waves_of(photographs).abs().mean(0).flatten(1)
+    ring = (frequencies(h, w) * max(h, w)).round().long().flatten().to(strength.device)     # 0 is the mean colour
+    total, times = (v.new_zeros(3, int(ring.max()) + 1).index_add(1, ring, v) for v in (strength, torch.ones_like(strength)))
+    total[:, 0] = 0
+    return (total / times.clamp(min=1))[:, ring].view(3, h, -1)

@@ -15,7 +15,10 @@ UNKNOWN = {"ground": cv2.GC_PR_BGD, "object": cv2.GC_PR_FGD}
 
 
 def seeds(saliency_map, *, foreground=0.95, background=0.3):
-    """The pixels of which the map is sure, (1,h,w) -> (1,h,w): 1 above the quantile `foreground`, -1 below `background`, else 0."""
+    """The pixels of which the map is sure, (1,h,w) -> (1,h,w): 1 above the quantile `foreground`, -1 up to `background`, else 0.
+
+    Where more than the share `background` are equally low, as the zeros of Grad-CAM, all of them count.
+    """
     if not torch.is_tensor(saliency_map) or saliency_map.ndim != 3 or len(saliency_map) != 1:
         raise ValueError(f"Got {describe(saliency_map)}; expected one map, (1, h, w). Try maps[:1].")
     if not saliency_map.isfinite().all():
@@ -23,7 +26,7 @@ def seeds(saliency_map, *, foreground=0.95, background=0.3):
     if not 0 < background <= foreground < 1:
         raise ValueError(f"Got quantiles {background} and {foreground}; expected 0 < background <= foreground < 1.")
     low, high = saliency_map.float().quantile(torch.tensor([background, foreground], device=saliency_map.device))
-    return (saliency_map > high).int() - (saliency_map < low).int()
+    return (saliency_map > high).int() - (saliency_map <= low).int()
 
 
 def largest_part(mask):
@@ -37,7 +40,7 @@ def largest_part(mask):
 def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, unknown="ground", iterations=5):
     """The object that a saliency map points at, image (1,3,h,w) and map (1,h,w) -> mask (1,h,w) bool.
 
-    Pixels above the quantile `foreground` of the map are the object, those below `background` are not; GrabCut (Rother
+    Pixels above the quantile `foreground` of the map are the object, those up to `background` are not; GrabCut (Rother
     2004) decides on the others by their colours and edges, in rounds of fitting and cutting. In the first round these count as
     `unknown`, "ground" or "object", which may decide more than the map. The largest part is kept.
     Where it can't, since one kind of seed is missing or all is alike, the mask is the map above its quantile, and a

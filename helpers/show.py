@@ -43,6 +43,41 @@ def overlay(image, values, *, strength=0.6):
     return (1 - strength) * image.mean(1, keepdim=True) + strength * colours
 
 
+def gradient_picture(gradient, *, share=0.995):
+    """A gradient as a picture, (b,3,h,w) -> (b,3,h,w) in [0,1]: grey is zero, and the quantile `share` of its sizes is full colour.
+
+    A few pixels are far stronger than all others: at their scale the rest would be grey.
+    """
+    sizes = gradient.detach().abs().flatten(1).float()
+    strong = sizes.kthvalue(max(1, round(share * sizes.shape[1])), dim=1).values
+    full = torch.where(strong > 0, strong, sizes.amax(1)).clamp(min=1e-12).view(-1, 1, 1, 1)
+    return (0.5 + 0.5 * gradient.detach() / full).clamp(0, 1).cpu()
+
+
+def outline(image, mask, *, colour=(1.0, 0.9, 0.0), width=2):
+    """A mask as a line over its picture, (1,3,h,w) and (1,h,w) bool -> (1,3,h,w): coloured inside, dark outside, each `width` pixels."""
+    from scipy import ndimage
+    inside, drawn = mask[0].cpu().numpy(), image.detach().cpu().clone()
+    grown = ndimage.binary_dilation(inside, iterations=width)
+    # What lies beyond the picture counts as inside: along its border there is no line.
+    rim = torch.from_numpy(inside & ~ndimage.binary_erosion(inside, iterations=width, border_value=1))
+    drawn[0][:, torch.from_numpy(grown & ~inside)] = 0.0
+    drawn[0][:, rim] = torch.tensor(colour)[:, None]
+    return drawn
+
+
+def dots(image, seeds, *, every=8):
+    """Seeds as dots over their picture, (1,3,h,w) and (1,h,w) of 1, 0, -1 -> (1,3,h,w): red object, blue ground, one in `every` pixels."""
+    drawn, side = image.detach().cpu().clone(), max(2, every // 3)
+    for top in range(every // 3, drawn.shape[2] - side, every):
+        for left in range(every // 3, drawn.shape[3] - side, every):
+            kind = int(seeds[0, top, left])
+            if kind:
+                colour = (0.9, 0.1, 0.1) if kind > 0 else (0.1, 0.3, 1.0)
+                drawn[0, :, top:top + side, left:left + side] = torch.tensor(colour)[:, None, None]
+    return drawn
+
+
 def make_grid(images, *, columns=8, gap=1):
     """Many pictures as one, (n,3,h,w) -> (1,3,H,W), white between them."""
     n, c, h, w = images.shape

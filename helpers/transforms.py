@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from helpers.errors import check_count, check_positive
+from helpers.errors import check_count, check_positive, describe
 from helpers.images import check_images, pair
 
 
@@ -26,6 +26,13 @@ def gaussian_blur(images, sigma):
         padded = F.pad(images, (0, 0, radius, radius) if dim == 2 else (radius, radius, 0, 0), mode="reflect")
         images = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
     return images
+
+
+def blur_maps(maps, sigma):
+    """Blurs maps as `gaussian_blur` does images, (b,h,w) -> (b,h,w): what a speckled heat map needs before it is cut or looked at."""
+    if not torch.is_tensor(maps) or maps.ndim != 3:
+        raise ValueError(f"Got {describe(maps)}; expected maps (b, h, w). Try maps[None] for one.")
+    return gaussian_blur(maps[:, None].expand(-1, 3, -1, -1), sigma)[:, 0]
 
 
 def uniform(low, high, generator):

@@ -77,6 +77,29 @@ def test_it_climbs_and_stays_within_its_budget(random_net, images, norm, epsilon
     assert ((far.norm(dim=1) if norm == "l2" else far.abs().amax(1)) <= epsilon + 1e-5).all()
 
 
+@pytest.mark.parametrize("norm, epsilon", [("l2", 0.5), ("linf", 8 / 255)])
+def test_restarts_keep_the_best_end_of_each_image(random_net, images, norm, epsilon):
+    """Each image's end is the best of the climb from x itself and of those from places drawn by the seed, one by one."""
+    score = lambda x: random_net(x)[:, 1]
+    ends = [perturb(score, images, epsilon=epsilon, norm=norm, restarts=n, seed=3) for n in (0, 1, 4)]
+    scores = torch.stack([score(y) for y in ends])
+    assert (scores.diff(dim=0) >= 0).all()
+    assert torch.equal(ends[0], perturb(score, images, epsilon=epsilon, norm=norm))
+    assert torch.equal(ends[2], perturb(score, images, epsilon=epsilon, norm=norm, restarts=4, seed=3))
+    far = (ends[2] - images).flatten(1)
+    assert ((far.norm(dim=1) if norm == "l2" else far.abs().amax(1)) <= epsilon + 1e-5).all()
+
+
+def test_a_restart_leaves_a_valley_between_two_hills():
+    """From x, the way up leads to the lower hill on the right; only a start further left finds the higher one."""
+    def score(x):
+        a = x[:, 0, 0, 0] - 0.5
+        return torch.where(a > -0.05, a, -3 * (a + 0.05) - 0.05)
+    x = torch.full((1, 3, 1, 1), 0.5)
+    alone, again = (perturb(score, x, epsilon=0.2, norm="linf", restarts=n) for n in (0, 8))
+    assert alone[0, 0, 0, 0] == pytest.approx(0.7) and again[0, 0, 0, 0] == pytest.approx(0.3)
+
+
 def test_on_a_linear_network_the_distance_is_that_to_the_plane(linear):
     """w.x falls by |w| for each unit of length, straight down: the way is the score over |w|, to a step."""
     net, w, x = linear

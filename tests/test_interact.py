@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import interact
-from helpers.interact import ask, board, explore, live, play, upload
+from helpers.interact import ask, blind_test, board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import WIDTH, png
@@ -356,3 +356,36 @@ def test_a_question_explains_what_was_chosen():
     assert explained.value == ""
     with pytest.raises(ValueError, match="expected one of"):
         ask("What?", {"this": "Yes."}, right="that")
+
+
+def cards():
+    return [(torch.full((1, 3, 4, 4), n / 10), name, kind) for n, (name, kind) in enumerate(
+        [("cat", "a"), ("dog", "b"), ("fox", "a"), ("owl", "b"), ("bee", "a")])]
+
+
+def test_a_blind_test_counts_by_kind():
+    box, shown = blind_test(cards(), choices=3), []
+    for _, name, kind in cards():
+        shown.append(picture(box).value)
+        buttons = box.children[1].children
+        offers = [button.description for button in buttons]
+        assert len(set(offers)) == 3 and name in offers and kind not in says(box)
+        wrong = next(offer for offer in offers if offer != name)
+        press(box, name if kind == "a" else wrong)
+    assert len(set(shown)) == 5 and box.children[1].children == ()
+    assert "a: 3 of 3 right, by chance 1.0" in says(box) and "b: 0 of 2 right, by chance 0.7" in says(box)
+
+
+def test_a_blind_test_does_not_give_the_place_away():
+    many = [(BLACK, f"name {n}", "a") for n in range(30)]
+    box, places = blind_test(many), []
+    for _, name, _ in many:
+        offers = [button.description for button in box.children[1].children]
+        places.append(offers.index(name))
+        press(box, name)
+    assert set(places) == {0, 1, 2, 3} and max(map(places.count, range(4))) < 16
+
+
+def test_a_blind_test_wants_enough_names():
+    with pytest.raises(ValueError, match="at least as many names"):
+        blind_test(cards()[:2])

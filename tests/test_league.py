@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.features import codes
 from helpers.nets import DATA, load_net
-from helpers.recipes.league import MEASURES, centre, edges, judged, main, maps_of, own, summary, table, untrained, with_readout
+from helpers.recipes.league import MEASURES, judged, main, maps_of, own, summary, table, with_readout
+from helpers.rivals import untrained
 from helpers.world.scenes import SHAPES, render_scenes
 
 
@@ -19,13 +20,6 @@ def test_each_image_is_asked_for_its_own_class():
     k = torch.tensor([2, 0])
     assert own(lambda x: x, k)(scores[:2]).tolist() == [2, 3]
     assert own(lambda x: x, k)(scores).tolist() == [2, 3, 8, 9]      # two copies of a batch of two, as occlusion asks
-
-
-def test_the_rivals_by_hand():
-    x = torch.zeros(1, 3, 9, 9)
-    x[..., 5:] = 1
-    assert edges(x)[0, :, 4:6].min() > 0 and edges(x)[0, :, :4].max() == 0 == edges(x)[0, :, 6:].max()
-    assert centre(x)[0].argmax() == 4 * 9 + 4 and torch.equal(centre(x), centre(x).flip(1, 2))
 
 
 def test_differences_are_paired_and_low_deletion_is_good():

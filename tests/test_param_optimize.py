@@ -6,7 +6,7 @@ import torch
 from helpers.activations import activations
 from helpers.losses import total_variation
 from helpers.optimize import NormalizedGradient, descend, last
-from helpers.param import FourierImage, PixelImage
+from helpers.param import FourierImage, MacoImage, PixelImage, image_of, mean_magnitude, waves_of
 from helpers.transforms import jitter
 
 TARGET = torch.full((1, 3, 8, 8), 0.7)
@@ -228,3 +228,57 @@ def test_last_keeps_no_earlier_step():
 def test_last_of_nothing():
     with pytest.raises(ValueError, match="no step"):
         last(iter([]))
+
+
+# ---- Fixed magnitude ----
+
+@pytest.fixture
+def photographs():
+    return 0.1 + 0.8 * torch.rand(3, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_waves_give_the_picture_back(photographs):
+    image = MacoImage.noise(mean_magnitude(photographs))
+    assert torch.allclose(image_of(waves_of(photographs), image.colours, (12, 16)), photographs, atol=1e-5)
+
+
+def test_magnitudes_are_alike_in_all_directions_and_grey_on_average(photographs):
+    m = mean_magnitude(photographs)
+    assert m.shape == (3, 12, 9) and (m[:, 0, 0] == 0).all() and (m.flatten(1)[:, 1:] > 0).all()
+    assert torch.allclose(m, mean_magnitude(photographs.flip(2))) and torch.allclose(m[:, 3, 4], m[:, -3, 4])
+    flat = mean_magnitude(torch.full_like(photographs, 0.3))
+    assert flat.abs().max() < 1e-4      # a picture of one colour has no waves
+    whole = torch.full((2, 3, 8, 8), 0.5)
+    whole[..., ::2] = 0.6               # stripes of two pixels across: the fastest wave alone
+    m = mean_magnitude(whole)
+    assert m[0].amax() == m[0, 0, 4] and m[0, 0, 1] < 1e-5
+
+
+def test_whatever_its_phases_a_picture_keeps_its_magnitudes(photographs):
+    m = mean_magnitude(photographs)
+    image = MacoImage.noise(m, batch=2, generator=torch.Generator().manual_seed(0))
+    step = last(descend(image, lambda x: (x - 0.7).square().sum(), steps=5, optimizer=lambda p: torch.optim.Adam(p, lr=0.3)))
+    planes = torch.einsum("kc,bchw->bkhw", image.colours, step.image.logit())
+    found = torch.fft.rfft2(planes, norm="ortho").abs()
+    inside = (slice(None), slice(None), slice(1, 6), slice(1, 8))       # the first and last column mirror themselves, and may lose some
+    assert torch.allclose(found[inside], m.expand_as(found)[inside], atol=1e-4)
+    assert (0 < step.image).all() and (step.image < 1).all() and step.loss < 0.9 * next(iter(descend(
+        MacoImage.noise(m, batch=2, generator=torch.Generator().manual_seed(0)), lambda x: (x - 0.7).square().sum(), steps=1))).loss
+
+
+def test_phases_follow_their_generator_and_leave_the_global_state(photographs):
+    state, m = torch.get_rng_state(), mean_magnitude(photographs)
+    one, same = (MacoImage.noise(m, generator=torch.Generator().manual_seed(3))() for _ in range(2))
+    assert one.shape == (1, 3, 12, 16) and torch.equal(one, same) and torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("magnitude, phase", [((3, 8, 5), (1, 3, 8, 4)), ((8, 5), (1, 8, 5)), ((1, 8, 5), (1, 1, 8, 5))])
+def test_magnitudes_and_phases_must_fit(magnitude, phase):
+    with pytest.raises(ValueError, match="expected"):
+        MacoImage(torch.ones(magnitude), torch.zeros(phase))
+
+
+@pytest.mark.parametrize("photographs", [torch.rand(1, 3, 8, 9), torch.rand(3, 8, 8), 2 * torch.rand(1, 3, 8, 8)])
+def test_photographs_of_an_even_width(photographs):
+    with pytest.raises(ValueError, match="expected"):
+        mean_magnitude(photographs)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from helpers.evaluation import mask_iou
 from helpers.segmentation import grabcut, largest_part, seeds
 
 
@@ -53,14 +54,20 @@ def test_the_largest_part_alone_stays():
     assert not largest_part(torch.zeros_like(mask)).any()
 
 
-@pytest.mark.parametrize("flat, why", [(True, "fewer than 10 pixels"), (False, "fewer than 10 pixels")])
-def test_degenerate_seeds_fall_back_and_say_so(disc, flat, why):
+def test_a_flat_map_has_no_seeds_and_says_so(disc):
     image, saliency_map, _ = disc
-    poor = torch.ones_like(saliency_map) if flat else torch.zeros_like(saliency_map).index_fill(1, torch.tensor([3]), 1.0)
-    with pytest.warns(UserWarning, match=why):
-        mask = grabcut(image, poor)
-    assert mask.shape == poor.shape and mask.dtype == torch.bool
-    assert mask.sum() == (0 if flat else 48)        # the row that is bright
+    with pytest.warns(UserWarning, match="fewer than 10 pixels"):
+        mask = grabcut(image, torch.ones_like(saliency_map))
+    assert mask.shape == saliency_map.shape and mask.dtype == torch.bool and not mask.any()
+
+
+def test_of_equally_low_pixels_all_are_ground(disc):
+    """Grad-CAM is zero over half of a picture: no quantile lies below that, and without seeds of the ground nothing can be cut."""
+    image, saliency_map, mask = disc
+    half = (saliency_map - saliency_map.quantile(0.6)).clamp(min=0)
+    assert (seeds(half) == -1).float().mean() == pytest.approx(0.6, abs=0.01)
+    assert (seeds(half) == 1).equal(seeds(saliency_map) == 1)
+    assert mask_iou(grabcut(image, half), mask) > 0.8
 
 
 def test_one_colour_everywhere_gives_a_mask_and_no_error_of_opencv(disc):

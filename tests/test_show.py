@@ -7,7 +7,22 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.show import chart, compare, credit, crop_boxes, film, heat, make_grid, overlay, picture_map, png, show
+from helpers.show import (
+    chart,
+    compare,
+    credit,
+    crop_boxes,
+    dots,
+    film,
+    gradient_picture,
+    heat,
+    make_grid,
+    outline,
+    overlay,
+    picture_map,
+    png,
+    show,
+)
 
 
 def pictures_of(page):
@@ -160,3 +175,33 @@ def test_pictures_are_about_as_wide_as_asked_for(side, width, expected):
     data = png(torch.rand(1, 3, side // 2, side, generator=torch.Generator().manual_seed(0)), width)
     drawn = Image.open(io.BytesIO(data))
     assert drawn.width == expected and drawn.height == pytest.approx(expected / 2, abs=1)
+
+
+def test_a_gradient_is_grey_at_zero_and_full_at_its_quantile():
+    g = torch.linspace(-1, 1, 3 * 20 * 20).view(1, 3, 20, 20)
+    g[0, 0, 0, 0] = -100                # one pixel far stronger than all others
+    picture = gradient_picture(torch.cat([g, torch.zeros_like(g)]))
+    assert picture.shape == (2, 3, 20, 20) and (picture[1] == 0.5).all()
+    assert picture[0].min() == 0 and picture[0].max() > 0.99
+    assert torch.allclose(picture[0].flatten()[600], torch.tensor(0.5), atol=1e-2)
+    alone = torch.zeros(1, 3, 20, 20)
+    alone[0, 0, 3, 3] = 2.0             # less than the quantile leaves out: it is its own scale
+    assert gradient_picture(alone)[0, 0, 3, 3] == 1 and gradient_picture(2 * g).equal(gradient_picture(g))
+
+
+def test_an_outline_follows_the_mask_and_leaves_the_rest():
+    image, mask = torch.full((1, 3, 20, 20), 0.5), torch.zeros(1, 20, 20, dtype=torch.bool)
+    mask[0, 5:15, 5:20] = True          # it ends at the border of the picture, where there is no line
+    drawn = outline(image, mask, colour=(1.0, 0.0, 0.0), width=1)
+    assert drawn[0, :, 5, 10].tolist() == [1, 0, 0] and drawn[0, :, 4, 10].tolist() == [0, 0, 0]
+    assert (drawn[0, :, 7:13, 7:] == 0.5).all() and (drawn[0, :, :3] == 0.5).all() and (image == 0.5).all()
+    assert (outline(image, torch.zeros_like(mask)) == 0.5).all() and (outline(image, torch.ones_like(mask)) == 0.5).all()
+
+
+def test_dots_have_the_colour_of_their_kind():
+    image, seeds = torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 32, 32, dtype=torch.int)
+    seeds[0, :16], seeds[0, 16:, :16] = 1, -1
+    drawn = dots(image, seeds, every=8)
+    changed = (drawn != 0.5).any(1)[0]
+    assert (drawn[0, 0, :16][changed[:16]] > 0.8).all() and (drawn[0, 2, 16:][changed[16:]] > 0.8).all()
+    assert changed[:16].any() and changed[16:, :16].any() and not changed[16:, 16:].any() and changed.float().mean() < 0.2

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, rotate
 
-from helpers.transforms import gaussian_blur, jitter, pad, random_crop, random_rotate, random_scale
+from helpers.transforms import blur_maps, gaussian_blur, jitter, pad, random_crop, random_rotate, random_scale
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5, 5.0])
@@ -224,3 +224,10 @@ def test_crops_repeat_by_their_generator_and_can_be_differentiated(images):
 def test_crops_of_impossible_shares(images, low, high):
     with pytest.raises(ValueError, match="expected 0 < low <= high <= 1"):
         random_crop(images, low, high)
+
+
+def test_maps_are_blurred_as_images_are(images):
+    maps = images[:, 0]
+    torch.testing.assert_close(blur_maps(maps, 1.5), gaussian_blur(images, 1.5)[:, 0])
+    with pytest.raises(ValueError, match=r"expected maps \(b, h, w\)"):
+        blur_maps(images, 1.5)

@@ -10,9 +10,7 @@ import time
 from collections import OrderedDict
 from functools import partial
 
-import numpy as np
 import torch
-from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,7 +20,8 @@ from helpers.attribution import grad_cam, occlusion, relu_backward, saliency, sm
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
 from helpers.features import codes
 from helpers.nets import DATA, Network, load_net
-from helpers.transforms import gaussian_blur
+from helpers.rivals import centre, edges, untrained
+from helpers.transforms import blur_maps, gaussian_blur
 from helpers.world.scenes import SHAPES, render_scenes
 
 LAST_MAPS = {"coursenet": "relu5", "coursenet-robust": "relu5", "efficientnet-lite0": "block16"}
@@ -50,28 +49,6 @@ def own(net, k, what=lambda scores: scores):
     return lambda x: what(net(x))[torch.arange(len(x)), k.repeat(len(x) // len(k))]
 
 
-def edges(x):
-    """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
-    grey = x.mean(1).numpy()
-    return torch.from_numpy(np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (1, 2))))
-
-
-def centre(x):
-    r = torch.linspace(-1, 1, x.shape[-1]).square()
-    return torch.exp(-2 * (r[:, None] + r)).expand(len(x), -1, -1)
-
-
-def blurred(maps, sigma):
-    return gaussian_blur(maps[:, None].expand(-1, 3, -1, -1), sigma)[:, 0]
-
-
-def untrained(name):
-    """The same network with random weights: a map that explains what was learnt must be better than its map. Adebayo 2018."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return load_net(name, weights=None).to(memory_format=torch.channels_last)
-
-
 def maps_of(net, fresh, name, x, k, generator):
     """The maps of all methods for images (b,3,h,w) and their classes (b,), dict name -> (b,h,w). Lengths grow with the picture."""
     side, score = x.shape[-1], own(net, k)
@@ -81,7 +58,7 @@ def maps_of(net, fresh, name, x, k, generator):
     log_probability = own(net, k, partial(torch.log_softmax, dim=1))
     return {"random": torch.rand(x.shape[0], side, side, generator=generator), "centre": centre(x), "edges": edges(x),
             "saliency, untrained": saliency(own(fresh, k), x), "saliency": saliency(score, x), "SmoothGrad": smooth,
-            "SmoothGrad, blurred": blurred(smooth, side / 28), "guided": guided,
+            "SmoothGrad, blurred": blur_maps(smooth, side / 28), "guided": guided,
             "Grad-CAM": grad_cam(net, x, LAST_MAPS[name], own(lambda y: y, k)),
             "occlusion": occlusion(log_probability, x, window=side // 4, stride=side // 16, baseline=gaussian_blur(x, side / 14))}
 

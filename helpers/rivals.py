@@ -1,0 +1,29 @@
+"""Maps that know nothing of what was learnt: what an explanation must be better than before it is praised."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from helpers.images import check_images
+from helpers.nets import load_net
+
+
+def centre(x):
+    """Bright in the middle, whatever the pictures show, (b,3,h,w) -> (b,h,w): photographers put their object there."""
+    check_images(x)
+    rows, columns = (torch.linspace(-1, 1, n, device=x.device).square() for n in x.shape[2:])
+    return torch.exp(-2 * (rows[:, None] + columns)).expand(len(x), -1, -1)
+
+
+def edges(x):
+    """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
+    check_images(x)
+    grey = x.mean(1).cpu().numpy()
+    return torch.from_numpy(np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (1, 2)))).to(x)
+
+
+def untrained(name, *, seed=0):
+    """The network of this name with random weights: a map that explains what was learnt must be better than its map. Adebayo 2018."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return load_net(name, weights=None).to(memory_format=torch.channels_last)
