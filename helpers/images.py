@@ -50,6 +50,15 @@ def load_image(source, *, size=None):
     return x if shape is None else resize(center_crop(x, shape), shape)
 
 
+def load_tiles(path, side):
+    """A sheet of square pictures without gaps -> the pictures, row by row, (n,3,side,side) in [0,1]; of any size, unlike `load_image`."""
+    with Image.open(path) as sheet:
+        x = torch.from_numpy(np.asarray(sheet.convert("RGB"), np.float32) / 255)
+    if x.shape[0] % side or x.shape[1] % side:
+        raise ValueError(f"Got a sheet of {x.shape[0]} x {x.shape[1]} pixels; expected multiples of {side}.")
+    return x.unfold(0, side, side).unfold(1, side, side).flatten(0, 1).contiguous()
+
+
 def to_pil(image):
     """(1,3,h,w) or (3,h,w) in [0,1] -> a PIL image."""
     image = image[None] if torch.is_tensor(image) and image.ndim == 3 else image

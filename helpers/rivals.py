@@ -18,8 +18,8 @@ def centre(x):
 def edges(x):
     """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
     check_images(x)
-    grey = x.mean(1).cpu().numpy()
-    return torch.from_numpy(np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (1, 2)))).to(x)
+    each = [np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in x.mean(1).cpu().numpy()]     # one by one:
+    return torch.from_numpy(np.stack(each)).to(x)       # of a stack, Sobel's filters would smooth from picture to picture, too
 
 
 def untrained(name, *, seed=0):

@@ -15,6 +15,7 @@ from helpers.images import (
     crop_origins,
     imagenette,
     load_image,
+    load_tiles,
     photos,
     resize,
     save_image,
@@ -336,3 +337,15 @@ def test_without_a_network_it_says_how_to_go_on(archive, tmp_path):
         imagenette(tmp_path / "nothing")
     with pytest.raises(RuntimeError, match="not found"):
         imagenette(tmp_path / "nothing", download=False)
+
+
+def test_tiles_come_row_by_row(tmp_path):
+    colours = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    sheet = torch.zeros(1, 3, 8, 12)
+    for n, colour in enumerate(colours):
+        sheet[0, :, n // 3 * 4:n // 3 * 4 + 4, n % 3 * 4:n % 3 * 4 + 4] = colour[:, None, None]
+    to_pil(sheet).save(tmp_path / "sheet.png")
+    tiles = load_tiles(tmp_path / "sheet.png", 4)
+    assert tiles.shape == (6, 3, 4, 4) and tiles.mean((2, 3)).equal(colours)
+    with pytest.raises(ValueError, match="multiples of 5"):
+        load_tiles(tmp_path / "sheet.png", 5)

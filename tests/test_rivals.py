@@ -16,6 +16,8 @@ def test_edges_by_hand():
     x = torch.zeros(1, 3, 8, 8)
     x[..., 4:] = 1                      # one upright edge: Sobel's weights 1 2 1 give 4 on both sides of it
     assert edges(x)[0, 3].tolist() == pytest.approx([0, 0, 0, 4, 4, 0, 0, 0])
+    several = torch.cat([x, torch.rand(2, 3, 8, 8)])
+    assert edges(several)[:1].equal(edges(x))       # no picture knows of its neighbours
 
 
 def test_the_untrained_is_the_same_again_and_leaves_the_random_state():

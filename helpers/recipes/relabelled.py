@@ -88,7 +88,7 @@ def sets(images, goals, epsilon, generator):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.relabelled", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--scenes", type=int, default=4000)
+    parser.add_argument("--scenes", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--epsilon", type=float, default=1.0, help="how far a picture is moved, l2 in pixels of [0, 1]")
     parser.add_argument("--work", type=Path, default=Path("build/relabelled"), help="where rendered scenes go")
