@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "attribution": {*ANYONE, "activations"},
     "segmentation": ANYONE,
     "evaluation": {*ANYONE, "activations", "attribution", "transforms"},
+    "rivals": {*ANYONE, "nets"},
     "ascent": {*ANYONE, "nets", "optimize", "param"},
     "adversarial": {*ANYONE, "nets", "attribution", "optimize"},
     "inversion": {*ANYONE, "activations", "losses", "optimize", "param"},
@@ -47,7 +48,7 @@ MAY_IMPORT = {
     "exercises.detective": {*ANYONE, "features"},
 }
 PACKAGES = {"", "recipes", "world", "exercises"}
-# These are for notebooks and tests alone. One recipe draws the README's pictures, as a notebook would.
+# These are for notebooks and tests alone. Two recipes make sheets of pictures, as a notebook would.
 FOR_NOTEBOOKS = {"show", "interact", "exercises.checks", "exercises.quiz", "exercises.detective"}
 MAY_DRAW = {"show", "interact", "recipes.pictures"}
 DRAWING = {"matplotlib", "ipywidgets"}
@@ -61,7 +62,7 @@ def modules():
 
 def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
-    if name == "recipes.pictures":
+    if name in ("recipes.pictures", "recipes.progression"):
         return known - {"exercises.checks"}
     if name == "exercises.checks" or name.startswith("recipes."):
         return known - FOR_NOTEBOOKS

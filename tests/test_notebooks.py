@@ -148,7 +148,7 @@ def test_rule(rule, path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_size(path):
-    assert path.stat().st_size <= 3_000_000
+    assert path.stat().st_size <= 4_000_000
 
 
 # ---- On Colab --------------------------------------------------------------------------------------------------------
