@@ -123,7 +123,7 @@ def main(argv=None):
         if args.out:
             sheet.save(f"{args.out}/{name}.png")
         if args.write:
-            sheet.save(DATA / f"pictures/{name}.webp", quality=75)
+            sheet.save(DATA / f"pictures/{name}.webp", quality=40)
     if args.write:
         facts = {"command": "python -m helpers.recipes.progression --write", "steps": args.steps, "shown": SHOWN, "asked": ASKED}
         (DATA / "progression.json").write_text(json.dumps(facts | {"rows": figures}, indent=1) + "\n")
