@@ -360,7 +360,7 @@ def test_a_question_explains_what_was_chosen():
 
 def cards():
     return [(torch.full((1, 3, 4, 4), n / 10), name, kind) for n, (name, kind) in enumerate(
-        [("cat", "a"), ("dog", "b"), ("fox", "a"), ("owl", "b"), ("bee", "a")])]
+        [("cat", "pixels"), ("dog", "waves"), ("fox", "pixels"), ("owl", "waves"), ("bee", "pixels")])]
 
 
 def test_a_blind_test_counts_by_kind():
@@ -371,9 +371,9 @@ def test_a_blind_test_counts_by_kind():
         offers = [button.description for button in buttons]
         assert len(set(offers)) == 3 and name in offers and kind not in says(box)
         wrong = next(offer for offer in offers if offer != name)
-        press(box, name if kind == "a" else wrong)
+        press(box, name if kind == "pixels" else wrong)
     assert len(set(shown)) == 5 and box.children[1].children == ()
-    assert "a: 3 of 3 right, by chance 1.0" in says(box) and "b: 0 of 2 right, by chance 0.7" in says(box)
+    assert "pixels: 3 of 3 right, by chance 1.0" in says(box) and "waves: 0 of 2 right, by chance 0.7" in says(box)
 
 
 def test_a_blind_test_does_not_give_the_place_away():

@@ -88,7 +88,7 @@ def test_stored_budgets_fall_and_attacks_beat_chance():
                 rows = [f["unchanged"], *f[norm][kind]]
                 assert rows == sorted(rows, reverse=True)
             assert all(best <= one + 1e-9 for best, one in zip(f[norm]["best attack"], f[norm]["one step"], strict=True))
-            assert f[norm]["at random"][2] > f[norm]["best attack"][2] + 0.1
+            assert f[norm]["at random"][5] > f[norm]["best attack"][5] + 0.3       # at 1.5, and at 6 of 255
 
 
 # ---- progression ----
