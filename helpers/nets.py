@@ -20,6 +20,7 @@ from helpers.weights import read_weights, set_weights, write_weights
 
 DATA = Path(__file__).parent.parent / "data"
 OURS = ("coursenet", "coursenet-robust")        # one architecture, trained in two ways
+PHOTOGRAPHS = 64        # of their 72 classes are of photographs; the eight shapes of scenes come after them
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)     # mean and standard deviation that torchvision's networks expect
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.images import load_tiles
-from helpers.nets import DATA, load_net
+from helpers.nets import DATA, PHOTOGRAPHS, load_net
 from helpers.param import FourierImage, PixelImage
 from helpers.recipes import ascent, budgets, progression, relabelled, seeds
 from helpers.world.scenes import SHAPES, scenes
@@ -114,8 +114,8 @@ def test_new_labels_say_nothing_of_the_old_and_pictures_move_towards_them():
     world, net = scenes()[list(range(16))], load_net("coursenet")
     images = (world.images * 255).round().byte()
     goals = (world.labels + 3) % len(SHAPES)
-    moved = relabelled.towards(net, images, goals + relabelled.FIRST, 1.0)
-    before, after = ((net(v.float() / 255).argmax(1) == goals + relabelled.FIRST).float().mean() for v in (images, moved))
+    moved = relabelled.towards(net, images, goals + PHOTOGRAPHS, 1.0)
+    before, after = ((net(v.float() / 255).argmax(1) == goals + PHOTOGRAPHS).float().mean() for v in (images, moved))
     assert before < 0.2 and after > 0.6
     far = (moved.float() - images.float()).flatten(1).norm(dim=1) / 255
     assert far.max() < 1.1 and relabelled.at_random(images, 1.0, torch.Generator()).shape == images.shape
@@ -150,7 +150,7 @@ def test_stored_seeds_hold_all_rivals():
     facts = stored("seeds")
     nets = {name: load_net("coursenet", weights=None) for name in ("untrained", "coursenet", "robust")}
     world = scenes()[[0, 1]]
-    assert list(facts["maps"]) == list(seeds.maps_of(nets, world.images, world.labels + seeds.FIRST))
+    assert list(facts["maps"]) == list(seeds.maps_of(nets, world.images, world.labels + PHOTOGRAPHS))
     for row in facts["maps"].values():
         for place in row.values():
             for f in place.values():

@@ -17,12 +17,11 @@ from torch import nn
 from helpers.ascent import ascend, grey_where_small, named
 from helpers.images import photos
 from helpers.losses import total_variation
-from helpers.nets import DATA, load_net
+from helpers.nets import DATA, PHOTOGRAPHS, load_net
 from helpers.optimize import NormalizedGradient
 from helpers.param import OPPONENT, SPREAD, FourierImage, MacoImage, PixelImage, mean_magnitude
 from helpers.transforms import gaussian_blur, jitter, random_crop, random_rotate, random_scale
 
-PHOTOGRAPHS = 64                # classes of photographs; the last eight are of scenes
 CHOSEN, JUDGED = list(range(0, PHOTOGRAPHS, 2)), list(range(1, PHOTOGRAPHS, 2))
 LENGTHS = (16, 48, 144)         # after how many steps a picture is looked at
 
@@ -30,8 +29,8 @@ LENGTHS = (16, 48, 144)         # after how many steps a picture is looked at
 class Exchanged(nn.Module):
     """Between PixelImage and FourierImage, one property at a time: an image module for n pictures of 64 x 64.
 
-    `sigmoid` keeps pixels within (0, 1), else they are clamped after each step; `colours` are brightness and two differences, else
-    red, green and blue; `waves` in place of pixels; `falloff` divides each wave by its frequency.
+    `sigmoid` keeps pixels within (0, 1), else they are clamped when drawn, and one beyond has no gradient; `colours` are brightness and
+    two differences, else red, green and blue; `waves` in place of pixels; `falloff` divides each wave by its frequency.
     """
 
     def __init__(self, n, *, sigmoid=True, colours=True, waves=True, falloff=True, sigma=0.01, seed=0):
@@ -120,7 +119,7 @@ def exchanges(dice):
 
 
 def drawn(net, other, classes, how, dice):
-    """Draws the classes and asks the other network after each of LENGTHS: steps -> (n,) bool, and the last pictures."""
+    """Draws the classes and asks the other network after each of LENGTHS: steps -> (n,) bool."""
     dice.manual_seed(0)
     found, how = {}, dict(how)
     for step in ascend(net, classes, steps=LENGTHS[-1], image=how.pop("image")(len(classes)), exact=False, **how):

@@ -11,21 +11,19 @@ import time
 import torch
 import torch.nn.functional as F
 
-from helpers.adversarial import perturb
-from helpers.nets import DATA, OURS, load_net
-from helpers.optimize import project_l2, project_linf, steepest
+from helpers.adversarial import PROJECTIONS, perturb
+from helpers.nets import DATA, OURS, PHOTOGRAPHS, load_net
+from helpers.optimize import steepest
 from helpers.world.scenes import scenes
 
 BUDGETS = {"l2": (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0), "linf": tuple(n / 255 for n in (0.5, 1, 2, 3, 4, 6, 8, 16))}
-PROJECT = {"l2": project_l2, "linf": project_linf}
-FIRST = 64      # the eight shapes are the last of CourseNet's 72 classes
 
 
 def attacked(net, x, k, *, epsilon, norm, kind, generator):
     """Images moved within a budget, (b,3,h,w) and classes (b,) -> (b,3,h,w)."""
     mistake = lambda z: F.cross_entropy(net(z), k, reduction="none")
     if kind == "at random":
-        return PROJECT[norm](x + epsilon * steepest(torch.randn(x.shape, generator=generator), norm), x, epsilon)
+        return PROJECTIONS[norm](x + epsilon * steepest(torch.randn(x.shape, generator=generator), norm), x, epsilon)
     if kind == "one step":
         return perturb(mistake, x, epsilon=epsilon, norm=norm, steps=1, step=epsilon)
     return perturb(mistake, x, epsilon=epsilon, norm=norm, steps=20, restarts=2)
@@ -54,7 +52,7 @@ def main(argv=None):
     parser.add_argument("--write", action="store_true", help="put the figures into data/budgets.json")
     args = parser.parse_args(argv)
     world, found = scenes()[list(range(args.scenes))], {}
-    x, k = world.images.contiguous(memory_format=torch.channels_last), world.labels + FIRST
+    x, k = world.images.contiguous(memory_format=torch.channels_last), world.labels + PHOTOGRAPHS
     for name in OURS:
         net = load_net(name).to(memory_format=torch.channels_last)
         found[name] = {"unchanged": torch.cat([net(a).argmax(1) for a in x.split(40)]).eq(k).float().mean().item()}

@@ -20,12 +20,10 @@ from torch import nn
 
 from helpers.adversarial import perturb
 from helpers.features import codes
-from helpers.nets import DATA, OURS, CourseNet, fast, load_net
+from helpers.nets import DATA, OURS, PHOTOGRAPHS, CourseNet, fast, load_net
 from helpers.recipes.coursenet import accuracy, training_scenes
 from helpers.rivals import untrained
 from helpers.world.scenes import SHAPES, scenes
-
-FIRST = 64      # the eight shapes are the last of CourseNet's 72 classes
 
 
 def towards(net, x, goals, epsilon, batch=100):
@@ -82,8 +80,8 @@ def sets(images, goals, epsilon, generator):
     yield "not moved", images, None
     yield "moved at random", at_random(images, epsilon, generator), None
     for name, net in makers.items():
-        moved = towards(net.to(memory_format=torch.channels_last), images, goals + FIRST, epsilon)
-        yield name, moved, accuracy(net, moved, goals + FIRST)
+        moved = towards(net.to(memory_format=torch.channels_last), images, goals + PHOTOGRAPHS, epsilon)
+        yield name, moved, accuracy(net, moved, goals + PHOTOGRAPHS)
 
 
 def main(argv=None):

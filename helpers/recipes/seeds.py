@@ -15,14 +15,12 @@ import torch
 
 from helpers.attribution import grad_cam, occlusion, saliency, smooth_grad
 from helpers.evaluation import bootstrap, mask_iou
-from helpers.nets import DATA, load_net
+from helpers.nets import DATA, PHOTOGRAPHS, load_net
 from helpers.recipes.league import own
 from helpers.rivals import centre, edges, untrained
 from helpers.segmentation import grabcut
 from helpers.transforms import blur_maps, gaussian_blur
 from helpers.world.scenes import render_scenes, scenes
-
-FIRST = 64      # the eight shapes are the last of CourseNet's 72 classes
 
 
 def in_corners(n):
@@ -74,7 +72,7 @@ def main(argv=None):
     worlds, found = {"as they are": scenes()[list(range(args.scenes))], "in a corner": in_corners(args.scenes)}, {}
     for place, world in worlds.items():
         begin, parts = time.perf_counter(), {}
-        for x, k in zip(world.images.split(20), (world.labels + FIRST).split(20), strict=True):
+        for x, k in zip(world.images.split(20), (world.labels + PHOTOGRAPHS).split(20), strict=True):
             for name, m in maps_of(nets, x, k).items():
                 parts.setdefault(name, []).append(m)
         iou = {name: torch.stack([mask_iou(cut_out(world.images, torch.cat(m), start), world.masks) for start in ("ground", "object")])

@@ -26,8 +26,8 @@ from helpers.nets import class_index, fast, load_net
 from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import FourierImage
 from helpers.segmentation import grabcut
-from helpers.show import heat, make_grid, overlay
-from helpers.transforms import gaussian_blur, jitter, random_crop, random_rotate
+from helpers.show import gradient_picture, heat, make_grid, overlay
+from helpers.transforms import blur_maps, gaussian_blur, jitter, random_crop, random_rotate
 
 OUT = Path(__file__).resolve().parents[2] / "build/figures"
 
@@ -61,20 +61,11 @@ def cut_off(values, share=0.995):
     return (values / values.flatten().quantile(share)).clamp(0, 1)
 
 
-def grey(gradient, share=0.995):
-    """A gradient as a picture around grey, its quantile `share` black and white, (1,3,h,w) -> the same."""
-    return (0.5 + 0.5 * gradient / gradient.abs().flatten().quantile(share)).clamp(0, 1)
-
-
-def blur(maps, sigma):
-    return gaussian_blur(maps[:, None].expand(-1, 3, -1, -1), sigma)[:, 0]
-
-
 def maps_of(net, x):
     """The maps of three methods at their best, dict name -> (1,h,w): blurred SmoothGrad, Grad-CAM, occlusion by a blurred cover."""
     score, k = top(net, x)
     log_probability = lambda z: net(z).log_softmax(1)[:, k]
-    return {"SmoothGrad": blur(smooth_grad(score, x, sigma=0.15, samples=16), 8),
+    return {"SmoothGrad": blur_maps(smooth_grad(score, x, sigma=0.15, samples=16), 8),
             "Grad-CAM": grad_cam(net, x, "block16", lambda y: y[:, k]),
             "occlusion": occlusion(log_probability, x, window=64, stride=16, baseline=gaussian_blur(x, 16)).clamp(min=0)}
 
@@ -111,7 +102,8 @@ def guided(net):
         score, _ = top(net, x)
         plain = input_gradient(score, x)
         with relu_backward("guided"):
-            rows.append([x, grey(plain), grey(input_gradient(score, x), 0.99), grey(shifted_mean(partial(input_gradient, score), x))])
+            once, many = input_gradient(score, x), shifted_mean(partial(input_gradient, score), x)
+            rows.append([x, gradient_picture(plain), gradient_picture(once, share=0.99), gradient_picture(many)])
     save(rows, "guided")
 
 
