@@ -166,4 +166,5 @@ def style_image(name, size=256):
     if name in STYLES:
         return draw_style(name, size)
     photo = photos()[name].load()
-    return resize(photo[..., 130:310, 200:380] if name == "dahlia" else center_crop(photo, size), size)
+    parts = {"dahlia": photo[..., 130:310, 200:380], "hubble": photo[..., 180:564, 300:684]}        # where there is no ground
+    return resize(parts.get(name, center_crop(photo, size)), size)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from helpers.activations import activations
 from helpers.errors import check_count
 from helpers.images import check_images, resize
+from helpers.nets import fast
 from helpers.optimize import NormalizedGradient, descend
 from helpers.param import PixelImage
 from helpers.transforms import jitter
@@ -19,15 +20,21 @@ def dream(net, start, layer, *, steps=10, scale=1.4, octaves=4, length=0.012, sh
     own to `descend_octaves`.
     """
     generator = torch.Generator().manual_seed(seed)
-    loss = lambda x: -0.5 * activations(net, jitter(x, shift, generator=generator), layer)[layer].square().sum()
+
+    def loss(x):
+        with fast(x.device):
+            a = activations(net, jitter(x, shift, generator=generator), layer)[layer]
+        return -0.5 * a.float().square().sum()
+
     small = lambda p: NormalizedGradient(p, lr=length * p[0].numel() ** 0.5)
     return descend_octaves(start, lambda image: descend(image, loss, steps=steps, optimizer=small), scale=scale, octaves=octaves)
 
 
-def descend_octaves(start, dreaming, *, scale=1.4, octaves=4):
+def descend_octaves(start, dreaming, *, scale=1.4, octaves=4, image=PixelImage):
     """Descends at growing sizes, of which the last is that of `start` (b,3,h,w); yields the Steps of each.
 
-    `dreaming(image)` gives the steps for a PixelImage, as `lambda image: descend(image, loss, steps=10)`. From size to size
+    `dreaming(image)` gives the steps for a PixelImage, or for what else `image` makes of a start (FourierImage), as
+    `lambda image: descend(image, loss, steps=10)`. From size to size
     only the detail is carried on, what was drawn on the shrunken start, so that the start itself stays sharp.
     Raises ValueError if the smallest size would have no pixel.
     """
@@ -41,6 +48,6 @@ def descend_octaves(start, dreaming, *, scale=1.4, octaves=4):
     for size in sizes:
         base = resize(start, size) if size != tuple(start.shape[2:]) else start
         grown = F.interpolate(detail, size, mode="bicubic", antialias=True)
-        image = PixelImage((base + grown).clamp(0, 1))
-        yield from dreaming(image)
-        detail = image().detach() - base
+        drawn = image((base + grown).clamp(0, 1))
+        yield from dreaming(drawn)
+        detail = drawn().detach() - base

@@ -1,19 +1,24 @@
 """Style: transfer by descent (Gatys 2016), and by a network in one pass (Johnson 2016, Ulyanov 2016, Dumoulin 2017)."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.activations import activations
+from helpers.activations import activations, find_layer
 from helpers.errors import describe, unknown
-from helpers.images import check_images
+from helpers.images import check_images, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
 from helpers.nets import DATA, fast
 from helpers.optimize import descend
 from helpers.param import PixelImage
+from helpers.transforms import mirror_crop
 from helpers.weights import read_weights, set_weights
 
-LAYERS = ("relu1", "relu2", "relu3", "relu4", "relu5")
+# Of EfficientNet-Lite0: what its narrow blocks are widened to, at strides 2, 2, 4, 8 and 16.
+LAYERS = ("stem_relu", "block2.expand_relu", "block4.expand_relu", "block6.expand_relu", "block9.expand_relu")
+CONTENT = "block6.expand_relu"
 FILE = DATA / "style.safetensors"
 
 
@@ -24,28 +29,45 @@ def style_grams(net, style, layers=LAYERS):
     return {layer: gram_matrix(features) for layer, features in activations(net, style, layers).items()}
 
 
-def style_transfer(net, content, grams, *, start=None, content_layer="relu3", style_weight=3.0, tv_weight=1.0, border=8, steps=200,
-                   optimizer=None):
+def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, style_weight=10.0, tv_weight=0.3, border=16,
+                   sizes=None, steps=100, optimizer=None, seed=0):
     """Paints the content (b,3,h,w) with the style that has these Gram matrices -> generator of Step, as `descend`.
 
     Minimises content_loss + style_weight style_loss + tv_weight V, with V the total variation a pixel, from the content itself
-    or from another `start`, by Adam or another `optimizer`. `style_weight` may be one for each image, (b,). The network sees a
-    mirrored border of so many pixels, or its zero padding would be painted as a frame. `grams` are those of `style_grams`.
-    Gatys 2016, with losses relative to their targets.
+    or from another `start`. `style_weight` may be one for each image, (b,). `sizes` are the shorter sides from coarse to fine, of which
+    the last should be the content's own, and `steps` how many at each: (96, 144, 216, 320) and (80, 60, 50, 40) carry large strokes from
+    the first to the last. Adam moves pixels by 0.03, and by 0.01 at the last size, where only detail is left; or give an `optimizer`.
+    The network sees a random window of the picture with a mirrored `border`, in pixels; `seed` draws them. `grams` are those of
+    `style_grams`. Gatys 2016, with losses relative to their targets. Raises ValueError for sizes and steps that do not match.
     """
     check_images(content)
-    mirrored = lambda x: F.pad(x, [border] * 4, mode="reflect")
-    with torch.no_grad():
-        wanted = activations(net, mirrored(content), content_layer)[content_layer]
+    find_layer(net, content_layer)
+    sizes = [min(content.shape[2:])] if sizes is None else list(sizes)
+    steps = list(steps) if isinstance(steps, (tuple, list)) else [steps] * len(sizes)
+    if not sizes or len(sizes) != len(steps):
+        raise ValueError(f"Got {len(sizes)} sizes and {len(steps)} numbers of steps; expected one for each size.")
+    generator = torch.Generator().manual_seed(seed)
 
-    def loss(x):
+    def loss_for(photo, x):
+        seen, original = mirror_crop(x, photo, border=min(border, min(photo.shape[2:]) - 1), generator=generator)
         with fast(x.device):
-            found = activations(net, mirrored(x), [*grams, content_layer])
+            found = activations(net, seen, [*grams, content_layer])
+            with torch.no_grad():
+                wanted = activations(net, original, content_layer)[content_layer]
         total = content_loss(found[content_layer], wanted) + style_weight * style_loss(found, grams)
         return (total + tv_weight * total_variation(x) / x[0, 0].numel()).sum()
 
-    return descend(PixelImage(content if start is None else start), loss, steps=steps,
-                   optimizer=optimizer or (lambda p: torch.optim.Adam(p, lr=0.03)))
+    def coarse_to_fine(x):
+        for size, number in zip(sizes, steps):
+            shape = [round(n * size / min(content.shape[2:])) for n in content.shape[2:]]
+            photo, x = (y if list(y.shape[2:]) == shape else resize(y, shape) for y in (content, x))
+            rate = 0.01 if size == sizes[-1] else 0.03
+            for step in descend(PixelImage(x), partial(loss_for, photo), steps=number,
+                                optimizer=optimizer or (lambda p, rate=rate: torch.optim.Adam(p, lr=rate))):
+                x = step.image
+                yield step
+
+    return coarse_to_fine(content if start is None else start)
 
 
 # ---- In one pass ----
@@ -77,7 +99,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class Layer(nn.Module):
-    """Upsampling by nearest neighbours if asked for, a convolution of a mirrored border, a norm; (b,c,h,w) -> (b,c',h',w')."""
+    """Upsampling, bilinear, if asked for, a convolution of a mirrored border, a norm; (b,c,h,w) -> (b,c',h',w')."""
 
     def __init__(self, inside, outside, kernel, *, stride=1, up=1, norm):
         super().__init__()
@@ -86,7 +108,7 @@ class Layer(nn.Module):
         self.norm = norm(outside) if norm else None
 
     def forward(self, x, mix):
-        x = F.interpolate(x, scale_factor=self.up, mode="nearest") if self.up > 1 else x
+        x = F.interpolate(x, scale_factor=self.up, mode="bilinear") if self.up > 1 else x
         x = self.conv(F.pad(x, self.border, mode="reflect"))
         return x if self.norm is None else self.norm(x, mix)
 
@@ -94,7 +116,8 @@ class Layer(nn.Module):
 class TransformNet(nn.Module):
     """Images (b,3,h,w) in [0,1] -> images of the same size in a style: two layers down, residual blocks, two layers up.
 
-    Johnson 2016 with nearest upsampling and mirrored borders (Dumoulin 2017) and half its width. `norm` is "instance", "batch" or
+    Johnson 2016 with bilinear upsampling, which leaves less of a lattice than the nearest pixel (Odena 2016), mirrored borders
+    (Dumoulin 2017) and half its width. `norm` is "instance", "batch" or
     None; `styles` are names, or how many there are. With `style` a picture is drawn in one (a name or a number from 0) or in a
     mixture, numbers (styles,) or (b, styles) that sum to 1.
     """

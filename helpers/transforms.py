@@ -61,6 +61,24 @@ def pad(images, pixels, *, value=0.5):
     return F.pad(images, [int(pixels)] * 4, value=value)
 
 
+def mirror_crop(*images, border=16, generator=None):
+    """Images of one size (b,3,h,w) with a mirrored border, and a random window of it, the same for all: -> [(b,3,h+border,w+border), ...].
+
+    What a network pads with zeros it would see as a frame, and strides would leave a lattice of their own if they always began at the
+    same pixels. One image gives a list of one.
+    """
+    sizes = {tuple(x.shape[2:]) for x in images}
+    if len(sizes) != 1:
+        raise ValueError(f"Got {len(images)} pictures of the sizes {sorted(sizes)}; expected one or more of one size. Try resize first.")
+    (height, width), = sizes
+    check_count(border, "pixels of border", least=0)
+    if border >= min(height, width):
+        raise ValueError(f"Got a border of {border} for {height} x {width} pixels; expected one smaller than the picture.")
+    top, left = (math.floor(uniform(0, border + 1, generator)) for _ in range(2))
+    padded = [F.pad(x, [int(border)] * 4, mode="reflect") for x in images]
+    return [x[..., top:top + height + border, left:left + width + border] for x in padded]
+
+
 def random_scale(images, low=0.9, high=1.1, *, generator=None):
     """Scales by a random factor, (b,3,h,w) -> (b,3,h',w'), bilinear; the size changes with it."""
     check_images(images, within=False)

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "param": ANYONE,
     "transforms": ANYONE,
     "losses": ANYONE,
+    "spectrum": ANYONE,
     "optimize": ANYONE,
     # Techniques know the ground, and each other downwards.
     "features": {*ANYONE, "activations"},
@@ -33,10 +34,10 @@ MAY_IMPORT = {
     "ascent": {*ANYONE, "nets", "optimize", "param"},
     "adversarial": {*ANYONE, "nets", "attribution", "optimize"},
     "inversion": {*ANYONE, "activations", "losses", "optimize", "param"},
-    "dream": {*ANYONE, "activations", "optimize", "param", "transforms"},
+    "dream": {*ANYONE, "activations", "nets", "optimize", "param", "transforms"},
     "texture": ANYONE,
     "art": ANYONE,
-    "style": {*ANYONE, "activations", "losses", "nets", "optimize", "param", "weights"},
+    "style": {*ANYONE, "activations", "losses", "nets", "optimize", "param", "transforms", "weights"},
     # The rendered world.
     "world.solids": {"errors"},
     "world.renderer": {"errors", "world.solids"},

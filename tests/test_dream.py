@@ -6,7 +6,7 @@ import torch
 from helpers.activations import activations
 from helpers.dream import descend_octaves, dream
 from helpers.optimize import descend, last
-from helpers.param import PixelImage
+from helpers.param import FourierImage, PixelImage
 
 
 def brighter(image):
@@ -73,3 +73,11 @@ def test_a_dream_repeats_by_its_seed_and_changes_nothing(random_net, images, unc
     assert torch.equal(a, b) and not torch.equal(a, c)
     with pytest.raises(KeyError, match="Did you mean 'relu2'"):
         last(dream(random_net, images[:1], "rleu2"))
+
+
+def test_octaves_of_waves():
+    start = torch.full((1, 3, 20, 32), 0.4)
+    adam = lambda image: descend(image, lambda x: -x.sum(), steps=2, optimizer=lambda p: torch.optim.Adam(p, lr=0.05))
+    steps = list(descend_octaves(start, adam, scale=2, octaves=2, image=FourierImage))
+    assert [tuple(step.image.shape[2:]) for step in steps] == [(10, 16)] * 2 + [(20, 32)] * 2
+    assert steps[-1].image.mean() > steps[1].image.mean() + 0.002 > 0.404        # what the first octave added was carried on

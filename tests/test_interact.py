@@ -1,3 +1,4 @@
+import io
 import threading
 import time
 from datetime import UTC, datetime
@@ -5,9 +6,10 @@ from datetime import UTC, datetime
 import ipywidgets
 import pytest
 import torch
+from PIL import Image as Pillow
 
 from helpers import interact
-from helpers.interact import ask, blind_test, board, explore, live, play, upload
+from helpers.interact import ask, blind_choice, blind_test, board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import WIDTH, png
@@ -389,3 +391,30 @@ def test_a_blind_test_does_not_give_the_place_away():
 def test_a_blind_test_wants_enough_names():
     with pytest.raises(ValueError, match="at least as many names"):
         blind_test(cards()[:2])
+
+
+# ---- blind_choice ----
+
+def rounds(count=12):
+    return [(torch.full((1, 3, 4, 4), 0.5), {"pixels": torch.zeros(1, 3, 4, 4), "waves": torch.ones(1, 3, 4, 4)}) for _ in range(count)]
+
+
+def test_a_blind_choice_counts_the_kind_that_was_chosen_not_its_side():
+    box, sides = blind_choice(rounds(), width=48), set()
+    for n in range(12):
+        assert f"Round {n + 1} of 12" in says(box) and "pixels" not in says(box)
+        row = Pillow.open(io.BytesIO(picture(box).value)).convert("L")
+        dark = "left" if row.getpixel((row.width * 30 // 48, 2)) < 50 else "right"        # pixels are the dark ones
+        sides.add(dark)
+        press(box, dark)
+    assert sides == {"left", "right"} and box.children[1].children == ()
+    assert "pixels 12, waves 0 of 12" in says(box)
+
+
+def test_a_blind_choice_keeps_pairs_apart_and_wants_two():
+    a, b, c = (torch.full((1, 3, 4, 4), v) for v in (0.1, 0.5, 0.9))
+    box = blind_choice([(a, {"x": b, "y": c}), (a, {"x": b, "z": c})])
+    press(box, "left"), press(box, "left")
+    assert says(box).count(" of 1") == 2
+    with pytest.raises(ValueError, match="expected two"):
+        blind_choice([(a, {"x": b})])

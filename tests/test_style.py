@@ -6,11 +6,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.activations import activations
+from helpers.art import draw_style
+from helpers.images import photos, resize
 from helpers.losses import style_loss
-from helpers.nets import fold_batch_norms
+from helpers.nets import fold_batch_norms, load_net
 from helpers.optimize import last
-from helpers.style import BatchNorm, ConditionalInstanceNorm, TransformNet, load_transform_net, style_grams, style_transfer
+from helpers.spectrum import lattice
+from helpers.style import LAYERS, BatchNorm, ConditionalInstanceNorm, TransformNet, load_transform_net, style_grams, style_transfer
+from helpers.transforms import mirror_crop
 from helpers.weights import write_weights
+
+
+LATTICE = {}
 
 
 def rand(*shape, seed=0):
@@ -135,35 +142,71 @@ def test_saved_and_loaded_again(tmp_path):
 
 # ---- by descent ----
 
+RELUS, HOW = ["relu1", "relu3"], {"content_layer": "relu3"}
+
+
 def test_the_first_loss_of_a_transfer_by_hand(random_net, images):
     content, style = images[:1], images[1:2]
-    step = next(style_transfer(random_net, content, style_grams(random_net, style, ["relu1", "relu3"]), start=images[2:],
-                               style_weight=5.0, tv_weight=0.2, border=4))
-    padded = lambda x: F.pad(x, [4] * 4, mode="reflect")
-    a, c = (activations(random_net, padded(x), ["relu1", "relu3"]) for x in (images[2:], content))
-    s = activations(random_net, style, ["relu1", "relu3"])
+    step = next(style_transfer(random_net, content, style_grams(random_net, style, RELUS), start=images[2:], **HOW,
+                               style_weight=5.0, tv_weight=0.2, border=4, seed=7))
+    seen, original = mirror_crop(images[2:], content, border=4, generator=torch.Generator().manual_seed(7))
+    a, c, s = (activations(random_net, x, RELUS) for x in (seen, original, style))
     expected = (a["relu3"] - c["relu3"]).square().sum() / c["relu3"].square().sum()
     for layer in s:
-        G, A = (f[layer][0].flatten(1) @ f[layer][0].flatten(1).T / f[layer][0, 0].numel() for f in (a, s))
-        expected += 5 / 2 * (G - A).square().sum() / A.square().sum()
+        G, wanted = (f[layer][0].flatten(1) @ f[layer][0].flatten(1).T / f[layer][0, 0].numel() for f in (a, s))
+        expected += 5 / 2 * (G - wanted).square().sum() / wanted.square().sum()
     expected += 0.2 * sum(images[2:].diff(dim=d).square().sum() for d in (2, 3)) / 64 ** 2
     assert step.loss == pytest.approx(expected.item(), rel=2e-2)        # the step may compute in bf16
 
 
 def test_a_transfer_comes_nearer_to_the_style_by_its_own_weight_each(random_net, images):
     smooth = F.interpolate(images[1:2, :, :6, :6], 64, mode="bilinear")
-    content, grams = images[:1].expand(2, -1, -1, -1), style_grams(random_net, smooth)
-    painted = last(style_transfer(random_net, content, grams, style_weight=torch.tensor([0.0, 30.0]), tv_weight=0, steps=15)).image
-    first, second = style_loss(activations(random_net, painted, list(grams)), grams).tolist()
+    content, grams = images[:1].expand(2, -1, -1, -1), style_grams(random_net, smooth, RELUS)
+    adam = lambda p: torch.optim.Adam(p, lr=0.03)
+    painted = last(style_transfer(random_net, content, grams, **HOW, style_weight=torch.tensor([0.0, 30.0]), tv_weight=0, steps=15,
+                                  optimizer=adam)).image
+    first, second = style_loss(activations(random_net, painted, RELUS), grams).tolist()
     assert second < 0.8 * first
     near, far = (painted - content).square().mean((1, 2, 3)).tolist()
     assert near < far
 
 
+def test_from_coarse_to_fine(random_net):
+    content = torch.rand(1, 3, 48, 72, generator=torch.Generator().manual_seed(0))
+    grams = style_grams(random_net, content.flip(3), RELUS)
+    steps = list(style_transfer(random_net, content, grams, **HOW, sizes=(24, 48), steps=(2, 1), border=4))
+    assert [tuple(step.image.shape[2:]) for step in steps] == [(24, 36), (24, 36), (48, 72)]
+    moved = (steps[0].image - resize(content, (24, 36))).abs().max().item()
+    assert moved == pytest.approx(0.03, rel=1e-3)       # Adam's first step
+    moved = (steps[2].image - resize(steps[1].image, (48, 72))).abs().max().item()
+    assert moved == pytest.approx(0.01, rel=1e-3)       # the last size: a third of it
+
+
 def test_a_transfer_changes_nothing_and_refuses(random_net, images, unchanged):
+    grams = style_grams(random_net, images[1:2], RELUS)
     with unchanged(random_net, images):
-        next(style_transfer(random_net, images[:1], style_grams(random_net, images[1:2])))
+        next(style_transfer(random_net, images[:1], grams, **HOW))
         with pytest.raises(KeyError, match="Did you mean 'relu3'"):
             style_transfer(random_net, images[:1], {}, content_layer="rleu3")
         with pytest.raises(ValueError, match=r"x\[None\]"):
-            style_transfer(random_net, images[0], {})
+            style_transfer(random_net, images[0], {}, **HOW)
+        with pytest.raises(ValueError, match="one for each size"):
+            style_transfer(random_net, images[:1], grams, **HOW, sizes=(32, 64), steps=(5,))
+
+
+# ---- lattices: what the shipped painter and a short transfer must not have ----
+
+def test_a_short_transfer_leaves_no_lattice():
+    big, content = load_net("efficientnet-lite0"), photos()["temple"].load((120, 180))
+    grams = style_grams(big, draw_style("strokes", 192))
+    painted = last(style_transfer(big.to(memory_format=torch.channels_last), content, grams, sizes=(60, 120), steps=(30, 20))).image
+    plain = style_loss(activations(big, content, LAYERS), grams).item()
+    assert style_loss(activations(big, painted, LAYERS), grams).item() < 0.3 * plain
+    assert lattice(painted) < 5         # one small picture: peaks by chance; a lattice stood above 30
+
+
+@pytest.mark.parametrize("style", load_transform_net().styles)
+def test_the_shipped_painter_leaves_no_lattice(style):
+    net, album = load_transform_net(), [p.load((192, 288)) for name, p in photos().items() if name != "hubble"]
+    with torch.no_grad():
+        assert lattice(torch.cat([net(x, style) for x in album])) < LATTICE.get(style, 3)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, rotate
 
-from helpers.transforms import blur_maps, gaussian_blur, jitter, pad, random_crop, random_rotate, random_scale
+from helpers.transforms import blur_maps, gaussian_blur, jitter, mirror_crop, pad, random_crop, random_rotate, random_scale
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5, 5.0])
@@ -231,3 +231,29 @@ def test_maps_are_blurred_as_images_are(images):
     torch.testing.assert_close(blur_maps(maps, 1.5), gaussian_blur(images, 1.5)[:, 0])
     with pytest.raises(ValueError, match=r"expected maps \(b, h, w\)"):
         blur_maps(images, 1.5)
+
+
+# ---- mirror_crop ----
+
+def test_a_mirror_crop_is_a_window_of_the_mirrored_picture_and_the_same_for_all(images):
+    seen, = mirror_crop(images, border=8, generator=seeded(3))
+    again, other = mirror_crop(images, 1 - images, border=8, generator=seeded(3))
+    assert seen.shape == (3, 3, 72, 72) and torch.equal(seen, again) and torch.equal(other, 1 - again)
+    whole = torch.nn.functional.pad(images, [8] * 4, mode="reflect")
+    assert any(torch.equal(seen, whole[..., i:i + 72, j:j + 72]) for i in range(9) for j in range(9))
+
+
+def test_mirror_crops_begin_everywhere(images):
+    g, corners = seeded(0), set()
+    picture = torch.arange(64.0).view(1, 1, 8, 8).expand(1, 3, -1, -1)
+    for _ in range(200):
+        corners.add(tuple(mirror_crop(picture, border=2, generator=g)[0][0, 0, :, 0].tolist()))
+    assert len(corners) == 9        # 3 x 3 places
+
+
+@pytest.mark.parametrize("call, says", [(lambda x: mirror_crop(x, x[..., :9]), "of one size"), (lambda x: mirror_crop(), "of one size"),
+                                        (lambda x: mirror_crop(x, border=64), "smaller than the picture"),
+                                        (lambda x: mirror_crop(x, border=1.5), "pixels of border")])
+def test_mirror_crop_refuses(images, call, says):
+    with pytest.raises(ValueError, match=says):
+        call(images)
