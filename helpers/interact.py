@@ -279,7 +279,8 @@ def blind_choice(rounds, *, width=4 * WIDTH, seed=0):
     def ask():
         n = sum(map(len, chosen.values()))
         if n == len(cards):
-            said = "; ".join(", ".join(f"{kind} {picks.count(kind)}" for kind in pair) + f" of {len(picks)}" for pair, picks in chosen.items())
+            said = "; ".join(", ".join(f"{kind} {picks.count(kind)}" for kind in pair) + f" of {len(picks)}"
+                             for pair, picks in chosen.items())
             screen.text.value, buttons.children = f"Done. Chosen: {said}.", ()
             return
         original, pictures = cards[n]

@@ -23,6 +23,21 @@ def total_variation(images, *, beta=2.0):
     return (squares ** (beta / 2)).sum((1, 2, 3))
 
 
+def phase_variance(images, *, period=4):
+    """How much a lattice of so many pixels stands out, (b,3,h,w) -> (b,): about 0 without one.
+
+    The pixels are sorted by their place in the lattice, (row mod period, column mod period). Each of these period^2 sets covers all of
+    the picture, so their mean colours should be alike: this is the variance of the means, averaged over colours. A lattice of the
+    periods that divide `period` is seen too.
+    """
+    check_images(images, within=False)
+    h, w = (n // period * period for n in images.shape[2:])
+    if 0 in (h, w):
+        raise ValueError(f"Got pictures of {images.shape[2]} x {images.shape[3]} pixels; expected at least {period} a side.")
+    sorted_by_place = images[..., :h, :w].unflatten(3, (-1, period)).unflatten(2, (-1, period))     # (b,3,h/p,p,w/p,p)
+    return sorted_by_place.mean((2, 4)).var((2, 3), correction=0).mean(1)
+
+
 def gram_matrix(features):
     """Which channels are on together, (b,c,h,w) -> (b,c,c), in float32: the mean of f f^T over the places, f the c values at one.
 

@@ -16,17 +16,27 @@ from helpers.param import PixelImage
 from helpers.transforms import mirror_crop
 from helpers.weights import read_weights, set_weights
 
-# Of EfficientNet-Lite0: what its narrow blocks are widened to, at strides 2, 2, 4, 8 and 16.
-LAYERS = ("stem_relu", "block2.expand_relu", "block4.expand_relu", "block6.expand_relu", "block9.expand_relu")
+# The colours themselves, and of EfficientNet-Lite0 what its narrow blocks are widened to, at strides 2, 2, 4, 8 and 16.
+LAYERS = ("pixels", "stem_relu", "block2.expand_relu", "block4.expand_relu", "block6.expand_relu",
+          "block9.expand_relu")
 CONTENT = "block6.expand_relu"
 FILE = DATA / "style.safetensors"
 
 
 # ---- By descent ----
 
+def style_features(net, x, layers=LAYERS):
+    """What Gram matrices are made of, x (b,3,h,w) -> dict layer -> (b,c,h,w): activations, and x itself as the layer "pixels".
+
+    Without the pixels, a painter may fill flat places with colours that the style does not have.
+    """
+    found = activations(net, x, [layer for layer in layers if layer != "pixels"])
+    return found | {"pixels": x} if "pixels" in layers else found
+
+
 def style_grams(net, style, layers=LAYERS):
     """What `style_transfer` wants to match, style (b,3,h,w) -> dict layer -> Gram matrices (b,c,c). To mix styles, average them."""
-    return {layer: gram_matrix(features) for layer, features in activations(net, style, layers).items()}
+    return {layer: gram_matrix(features) for layer, features in style_features(net, style, layers).items()}
 
 
 def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, style_weight=10.0, tv_weight=0.3, border=16,
@@ -51,7 +61,7 @@ def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, st
     def loss_for(photo, x):
         seen, original = mirror_crop(x, photo, border=min(border, min(photo.shape[2:]) - 1), generator=generator)
         with fast(x.device):
-            found = activations(net, seen, [*grams, content_layer])
+            found = style_features(net, seen, [*grams, content_layer])
             with torch.no_grad():
                 wanted = activations(net, original, content_layer)[content_layer]
         total = content_loss(found[content_layer], wanted) + style_weight * style_loss(found, grams)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
+from helpers.losses import content_loss, gram_matrix, phase_variance, style_loss, total_variation
 
 
 def test_a_checkerboard_by_hand():
@@ -131,3 +131,26 @@ def test_what_the_losses_on_features_refuse():
         style_loss({"a": f}, {"b": gram_matrix(f)})
     with pytest.raises(ValueError, match="no Gram matrix"):
         style_loss({"a": f}, {})
+
+
+# ---- phase_variance ----
+
+def test_phase_variance_by_hand():
+    x = torch.zeros(1, 3, 8, 8)
+    x[..., ::2, ::2] = 0.4          # of the 16 places of a lattice of four, 4 have 0.4: mean 0.1, variance 3/16 of 0.16
+    assert phase_variance(x).item() == pytest.approx(0.16 * 3 / 16)
+    x = torch.zeros(2, 3, 9, 10)
+    x[0, 0, ::4, 1::4] = 1.0        # one place of 16, in one colour of three; the rest of a lattice is cut off
+    found = phase_variance(x)
+    assert found.shape == (2,) and found[0].item() == pytest.approx(15 / 256 / 3) and found[1] == 0
+
+
+def test_phase_variance_does_not_see_what_is_no_lattice():
+    slope = torch.linspace(0, 1, 96).expand(1, 3, 96, 96)
+    noise = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    assert phase_variance(slope) < 2e-4 and phase_variance(noise) < 1e-4
+    x = noise.clone().requires_grad_(True)
+    phase_variance(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="at least 4"):
+        phase_variance(noise[..., :3])

@@ -205,6 +205,16 @@ def test_resumes_to_the_same_weights(style_options, tmp_path, capsys, monkeypatc
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_a_run_can_be_cut_short_and_another_begin_with_its_weights(style_options, tmp_path, capsys):
+    style.main([*style_options, "--until", "1"])
+    assert [row["step"] for row in load_transform_net(tmp_path / "style.safetensors").facts["log"]] == [1]
+    begun = torch.load(tmp_path / "work" / "style.pt", weights_only=True)["states"][0]
+    start = ["--start", str(tmp_path / "work" / "style.pt"), "--work", str(tmp_path / "two")]
+    args = style.arguments([*style_options, *start, "--lr", "1e-12"])
+    second = style.train(args).state_dict()
+    assert all(torch.allclose(begun[name], second[name], atol=1e-6) for name in begun)      # steps of no length
+
+
 def test_crops_are_of_the_size_and_from_the_seed(style_options):
     args = style.arguments(style_options)
     images = style.read_photos(args.photos)

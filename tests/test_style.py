@@ -12,10 +12,9 @@ from helpers.losses import style_loss
 from helpers.nets import fold_batch_norms, load_net
 from helpers.optimize import last
 from helpers.spectrum import lattice
-from helpers.style import LAYERS, BatchNorm, ConditionalInstanceNorm, TransformNet, load_transform_net, style_grams, style_transfer
+from helpers.style import BatchNorm, ConditionalInstanceNorm, TransformNet, load_transform_net, style_features, style_grams, style_transfer
 from helpers.transforms import mirror_crop
 from helpers.weights import write_weights
-
 
 LATTICE = {}
 
@@ -171,6 +170,16 @@ def test_a_transfer_comes_nearer_to_the_style_by_its_own_weight_each(random_net,
     assert near < far
 
 
+def test_pixels_are_a_layer_too(random_net, images):
+    """Without them a flat picture of any colour that the features cannot tell apart would do."""
+    grams = style_grams(random_net, images[:1], ["pixels", "relu1"])
+    assert list(grams) == ["relu1", "pixels"] or list(grams) == ["pixels", "relu1"]
+    pixels = images[0].flatten(1)
+    torch.testing.assert_close(grams["pixels"][0], pixels @ pixels.T / 64 ** 2)
+    step = next(style_transfer(random_net, images[1:2], {"pixels": grams["pixels"]}, **HOW, steps=1))
+    assert step.loss > 0
+
+
 def test_from_coarse_to_fine(random_net):
     content = torch.rand(1, 3, 48, 72, generator=torch.Generator().manual_seed(0))
     grams = style_grams(random_net, content.flip(3), RELUS)
@@ -200,8 +209,8 @@ def test_a_short_transfer_leaves_no_lattice():
     big, content = load_net("efficientnet-lite0"), photos()["temple"].load((120, 180))
     grams = style_grams(big, draw_style("strokes", 192))
     painted = last(style_transfer(big.to(memory_format=torch.channels_last), content, grams, sizes=(60, 120), steps=(30, 20))).image
-    plain = style_loss(activations(big, content, LAYERS), grams).item()
-    assert style_loss(activations(big, painted, LAYERS), grams).item() < 0.3 * plain
+    plain = style_loss(style_features(big, content), grams).item()
+    assert style_loss(style_features(big, painted), grams).item() < 0.3 * plain
     assert lattice(painted) < 5         # one small picture: peaks by chance; a lattice stood above 30
 
 

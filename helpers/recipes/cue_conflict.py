@@ -20,9 +20,10 @@ from helpers.style import CONTENT, LAYERS, style_grams, style_transfer
 
 BIG = "efficientnet-lite0"
 SIDE = {BIG: 224, **dict.fromkeys(OURS, 64)}        # at which each network looks
-# Who makes the pictures: with whose features, at which sides, for how many steps.
-MAKERS = {BIG: {"layers": LAYERS, "content_layer": CONTENT, "sizes": (112, 224), "steps": (50, 40)},
-          "coursenet-robust": {"layers": [f"relu{k}" for k in range(1, 6)], "content_layer": "relu3", "sizes": (64, 128), "steps": (50, 40)}}
+# Who makes the pictures: with whose features, but not their pixels, at which sides, for how many steps.
+MAKERS = {BIG: {"layers": LAYERS[1:], "content_layer": CONTENT, "sizes": (112, 224), "steps": (50, 40)},
+          "coursenet-robust": {"layers": [f"relu{k}" for k in range(1, 6)], "content_layer": "relu3", "sizes": (64, 128),
+                               "steps": (50, 40)}}
 WEIGHTS = (3.0, 30.0)
 
 

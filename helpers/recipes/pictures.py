@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
 
+from helpers.art import style_image
 from helpers.attribution import saliency
 from helpers.images import photos
 from helpers.nets import DATA, class_index, load_net, top_classes
@@ -28,7 +29,7 @@ def row(pictures, titles, path, *, columns, width):
         ax.imshow(picture[0].permute(1, 2, 0).numpy(), interpolation="nearest")
         ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
         ax.set_xlabel(title, fontsize=9)
-    fig.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"optimize": True})
+    fig.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"quality": 82, "method": 6})
     plt.close(fig)
 
 
@@ -49,9 +50,14 @@ def one_idea(robust, drawn, path):
 
 @torch.no_grad()
 def styles(path):
-    """One photograph in every style of the shipped painter."""
-    painter, photo = load_transform_net(), photos()["temple"].load((192, 256))
-    row([painter(photo, style) for style in painter.styles], painter.styles, path, columns=4, width=10)
+    """One photograph in every style of the shipped painter, with a part of the style in its corner."""
+    painter, photo, pictures = load_transform_net(), photos()["temple"].load((280, 420)), []
+    for style in painter.styles:
+        picture = painter(photo, style)
+        picture[..., :64, -64:] = 1.0
+        picture[..., :62, -62:] = style_image(style, 124)[..., 31:93, 31:93]
+        pictures.append(picture)
+    row(pictures, painter.styles, path, columns=3, width=12)
 
 
 def main(argv=None):
@@ -61,12 +67,12 @@ def main(argv=None):
     out.mkdir(parents=True, exist_ok=True)
     net, robust = load_net("coursenet"), load_net("coursenet-robust")
     drawn = all_classes(robust)
-    one_idea(robust, drawn, out / "one_idea.png")
+    one_idea(robust, drawn, out / "one_idea.webp")
     chosen = [class_index(robust, name) for name in CLASSES]
     said = [f"{guess[0][0]}\n{guess[0][1]:.0%}" for guess in top_classes(net, drawn[chosen], k=1)]
     large = F.interpolate(drawn[chosen], scale_factor=2)
-    row(large.split(1), said, out / "class_pictures.png", columns=8, width=10)
-    styles(out / "styles.jpg")
+    row(large.split(1), said, out / "class_pictures.webp", columns=8, width=10)
+    styles(out / "styles.webp")
 
 
 if __name__ == "__main__":

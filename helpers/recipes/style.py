@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from helpers.activations import activations
 from helpers.art import STYLES, style_image
 from helpers.images import load_image
-from helpers.losses import content_loss, style_loss, total_variation
+from helpers.losses import content_loss, phase_variance, style_loss, total_variation
 from helpers.nets import fast, load_net
 from helpers.recipes.checkpoints import resume_checkpoint, save_checkpoint
-from helpers.style import CONTENT, FILE, LAYERS, TransformNet, style_grams
+from helpers.style import CONTENT, FILE, TransformNet, style_features, style_grams
 from helpers.transforms import mirror_crop
 from helpers.weights import write_weights
 
@@ -31,12 +31,13 @@ def arguments(argv=None):
     p.add_argument("--styles", nargs="+", default=[*STYLES, "dahlia", "hubble"], help="drawn ones, or photographs by name")
     p.add_argument("--work", type=Path, default=Path("build/style"), help="where checkpoints go")
     p.add_argument("--out", type=Path, default=FILE, help="where the weights go")
-    p.add_argument("--steps", type=int, default=6000)
+    p.add_argument("--steps", type=int, default=7000)
     p.add_argument("--batch", type=int, default=4)
     p.add_argument("--size", type=int, default=192, help="side of the crops, in pixels")
-    p.add_argument("--style-size", type=int, default=320, help="side of the styles, in pixels: how large strokes become")
+    p.add_argument("--style-size", type=int, default=448, help="side of the styles, in pixels: how large strokes become")
     p.add_argument("--style-weight", type=float, default=10.0, help="against a content weight of 1; both losses are relative")
     p.add_argument("--tv-weight", type=float, default=0.3, help="of the total variation a pixel")
+    p.add_argument("--phase-weight", type=float, default=2000.0, help="against a lattice of the painter's strides")
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--every", type=int, default=100, help="steps between two checkpoints")
@@ -80,7 +81,8 @@ def batch(images, args, generator):
 def train(args):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images, feature_net = read_photos(args.photos), load_net("efficientnet-lite0").to(device, memory_format=torch.channels_last)
-    grams = style_grams(feature_net, torch.cat([style_image(name, args.style_size) for name in args.styles]).to(device))     # (styles, c, c) a layer
+    styles = torch.cat([style_image(name, args.style_size) for name in args.styles]).to(device)
+    grams = style_grams(feature_net, styles)       # (styles, c, c) for each layer
     torch.manual_seed(args.seed)
     net = TransformNet(args.styles).to(device, memory_format=torch.channels_last)
     if args.start:
@@ -100,12 +102,13 @@ def train(args):
         with fast(device):
             y = net(x, F.one_hot(style, len(args.styles)))
             seen, original = mirror_crop(y, x, generator=generator)
-            found = activations(feature_net, seen, LAYERS)
+            found = style_features(feature_net, seen)
             with torch.no_grad():
                 wanted = activations(feature_net, original, [CONTENT])
         losses = torch.stack([content_loss(found[CONTENT], wanted[CONTENT]).mean(),
                               style_loss(found, {layer: g[style] for layer, g in grams.items()}).mean()])
         loss = losses[0] + args.style_weight * losses[1] + args.tv_weight * total_variation(y.float()).mean() / args.size ** 2
+        loss = loss + args.phase_weight * phase_variance(y.float()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step(), schedule.step()
