@@ -16,8 +16,8 @@ def dream(net, start, layer, *, steps=10, scale=1.4, octaves=4, length=0.012, sh
     """Climbs half the squared norm of a layer from a picture (b,3,h,w), size after size -> generator of Step, as `descend`.
 
     `steps` at each of `octaves` sizes; each moves the pixels by `length` on average (root mean square), in pixels of [0, 1],
-    and sees the picture shifted by up to `shift` pixels; in bf16 where that is faster, unless `exact`. To dream of one channel, or of anything else, give a loss of your
-    own to `descend_octaves`.
+    and sees the picture shifted by up to `shift` pixels; in bf16 where that is faster, unless `exact`. To dream of one channel, or
+    of anything else, give a loss of your own to `descend_octaves`.
     """
     generator = torch.Generator().manual_seed(seed)
 
