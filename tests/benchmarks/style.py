@@ -1,6 +1,8 @@
 """What textures and styles cost on this machine, and whether bf16 gains anything here and gives the same."""
 
 import time
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import torch
 
@@ -9,9 +11,9 @@ from helpers.art import draw_style
 from helpers.images import photos, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
 from helpers.nets import has_bf16, load_net
-from helpers.optimize import descend
+from helpers.optimize import descend, last
 from helpers.param import PixelImage
-from helpers.style import load_transform_net
+from helpers.style import load_transform_net, style_grams, style_transfer
 from helpers.texture import efros_leung
 
 LAYERS = ["relu1", "relu2", "relu3", "relu4", "relu5"]
@@ -51,6 +53,13 @@ def main():
     small, steps = (content, 200) if has_bf16("cpu") else (resize(content, 64), 40)
     full, half = (transfer(small, style, bf16=bf16, steps=steps) for bf16 in (False, True))
     print(f"{f'final loss of {steps} steps at {small.shape[2]} pixels, bf16 to float32':62} {half / full:.3f} times")
+    big, temple = load_net("efficientnet-lite0").to(memory_format=torch.channels_last), photos()["temple"].load((320, 480))
+    grams, how = style_grams(big, draw_style("strokes", 384)), {"sizes": (96, 144, 216, 320), "steps": (80, 60, 50, 40)}
+    first = lambda: last(style_transfer(big, temple, grams, **how))
+    print(f"{'style by EfficientNet-Lite0, 320 x 480, coarse to fine':62} {seconds(first)[0]:.1f} s")
+    if has_bf16("cpu"):
+        with patch("helpers.style.fast", lambda device: nullcontext()):
+            print(f"{'the same in float32':62} {seconds(first)[0]:.1f} s")
     painter, x = load_transform_net().to(memory_format=torch.channels_last), resize(content, 256)
     with torch.no_grad():
         times = sorted(seconds(lambda: painter(x, "strokes"))[0] for _ in range(12))
