@@ -6,26 +6,20 @@ import torch.nn.functional as F
 from helpers.activations import activations
 from helpers.errors import check_count
 from helpers.images import check_images, resize
-from helpers.nets import fast
 from helpers.optimize import NormalizedGradient, descend
 from helpers.param import PixelImage
 from helpers.transforms import jitter
 
 
-def dream(net, start, layer, *, steps=10, scale=1.4, octaves=4, length=0.012, shift=8, seed=0, exact=False):
+def dream(net, start, layer, *, steps=10, scale=1.4, octaves=4, length=0.012, shift=8, seed=0):
     """Climbs half the squared norm of a layer from a picture (b,3,h,w), size after size -> generator of Step, as `descend`.
 
     `steps` at each of `octaves` sizes; each moves the pixels by `length` on average (root mean square), in pixels of [0, 1],
-    and sees the picture shifted by up to `shift` pixels; in bf16 where that is faster, unless `exact`. To dream of one channel, or
-    of anything else, give a loss of your own to `descend_octaves`.
+    and sees the picture shifted by up to `shift` pixels. To dream of one channel, or of anything else, give a loss of your own to
+    `descend_octaves`.
     """
     generator = torch.Generator().manual_seed(seed)
-
-    def loss(x):
-        with fast(x.device, exact=exact):
-            a = activations(net, jitter(x, shift, generator=generator), layer)[layer]
-        return -0.5 * a.float().square().sum()
-
+    loss = lambda x: -0.5 * activations(net, jitter(x, shift, generator=generator), layer)[layer].square().sum()
     small = lambda p: NormalizedGradient(p, lr=length * p[0].numel() ** 0.5)
     return descend_octaves(start, lambda image: descend(image, loss, steps=steps, optimizer=small), scale=scale, octaves=octaves)
 

@@ -40,7 +40,7 @@ def style_grams(net, style, layers=LAYERS):
 
 
 def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, style_weight=10.0, tv_weight=0.3, border=16,
-                   sizes=None, steps=100, optimizer=None, seed=0):
+                   sizes=None, steps=100, optimizer=None, seed=0, exact=True):
     """Paints the content (b,3,h,w) with the style that has these Gram matrices -> generator of Step, as `descend`.
 
     Minimises content_loss + style_weight style_loss + tv_weight V, with V the total variation a pixel, from the content itself
@@ -48,7 +48,9 @@ def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, st
     the last should be the content's own, and `steps` how many at each: (96, 144, 216, 320) and (80, 60, 50, 40) carry large strokes from
     the first to the last. Adam moves pixels by 0.03, and by 0.01 at the last size, where only detail is left; or give an `optimizer`.
     The network sees a random window of the picture with a mirrored `border`, in pixels; `seed` draws them. `grams` are those of
-    `style_grams`. Gatys 2016, with losses relative to their targets. Raises ValueError for sizes and steps that do not match.
+    `style_grams`. Unless `exact`, networks run in bf16 where the device has it: CourseNet is then faster, and EfficientNet-Lite0,
+    with its convolutions of single channels, slower. Gatys 2016, with losses relative to their targets.
+    Raises ValueError for sizes and steps that do not match.
     """
     check_images(content)
     find_layer(net, content_layer)
@@ -60,7 +62,7 @@ def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, st
 
     def loss_for(photo, x):
         seen, original = mirror_crop(x, photo, border=min(border, min(photo.shape[2:]) - 1), generator=generator)
-        with fast(x.device):
+        with fast(x.device, exact=exact):
             found = style_features(net, seen, [*grams, content_layer])
             with torch.no_grad():
                 wanted = activations(net, original, content_layer)[content_layer]

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "ascent": {*ANYONE, "nets", "optimize", "param"},
     "adversarial": {*ANYONE, "nets", "attribution", "optimize"},
     "inversion": {*ANYONE, "activations", "losses", "optimize", "param"},
-    "dream": {*ANYONE, "activations", "nets", "optimize", "param", "transforms"},
+    "dream": {*ANYONE, "activations", "optimize", "param", "transforms"},
     "texture": ANYONE,
     "art": ANYONE,
     "style": {*ANYONE, "activations", "losses", "nets", "optimize", "param", "transforms", "weights"},

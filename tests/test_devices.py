@@ -112,7 +112,7 @@ CASES = {
     "fool": lambda net, x: adversarial.fool(net, x, net(x).argmax(1), steps=2, step=0.1).images,
     "perturb": lambda net, x: adversarial.perturb(SCORE(net), x, epsilon=0.1, steps=2),
     "inversion": lambda net, x: last(inversion.invert(net, x[:1], "conv2", image=PixelImage(x[1:2]), steps=2)).image,
-    "dream": lambda net, x: last(dream.dream(net, x[:1], "conv2", steps=1, octaves=2, exact=True)).image,
+    "dream": lambda net, x: last(dream.dream(net, x[:1], "conv2", steps=1, octaves=2)).image,
     "texture": lambda net, x: texture.efros_leung(x[:1, :, :12, :12], size=8, window=5),
     "transfer": lambda net, x: next(style.style_transfer(net, x[:1], style.style_grams(net, x[1:2], ["conv2"]), content_layer="conv3",
                                                          optimizer=lambda p: torch.optim.SGD(p, lr=1e-3))).image,

@@ -68,7 +68,8 @@ def conflicts(net, photos, textures, maker, weight):
     for s, t in zip(shape.split(textures), texture.split(textures)):
         grams = style_grams(net, photos[t], maker["layers"])
         content = resize(photos[s], side).contiguous(memory_format=torch.channels_last)
-        steps = style_transfer(net, content, grams, style_weight=weight, optimizer=lambda p: torch.optim.Adam(p, lr=0.03), **how)
+        steps = style_transfer(net, content, grams, style_weight=weight, optimizer=lambda p: torch.optim.Adam(p, lr=0.03),
+                               exact=False, **how)
         pictures.append(last(steps).image)
     return torch.cat(pictures), shape, texture
 
