@@ -128,8 +128,7 @@ class Layer(nn.Module):
 class TransformNet(nn.Module):
     """Images (b,3,h,w) in [0,1] -> images of the same size in a style: two layers down, residual blocks, two layers up.
 
-    Johnson 2016 with bilinear upsampling, which leaves less of a lattice than the nearest pixel (Odena 2016), mirrored borders
-    (Dumoulin 2017) and half its width. `norm` is "instance", "batch" or
+    Johnson 2016 with bilinear upsampling, mirrored borders (Dumoulin 2017) and half its width. `norm` is "instance", "batch" or
     None; `styles` are names, or how many there are. With `style` a picture is drawn in one (a name or a number from 0) or in a
     mixture, numbers (styles,) or (b, styles) that sum to 1.
     """

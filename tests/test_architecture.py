@@ -45,13 +45,14 @@ MAY_IMPORT = {
     # For notebooks and tests alone; exercises may use what a learner may.
     "show": ANYONE,
     "interact": {*ANYONE, "show"},
+    "blind": {"interact", "show"},
     "exercises.quiz": set(),
     "exercises.detective": {*ANYONE, "features"},
 }
 PACKAGES = {"", "recipes", "world", "exercises"}
 # These are for notebooks and tests alone. Two recipes make sheets of pictures, as a notebook would.
-FOR_NOTEBOOKS = {"show", "interact", "exercises.checks", "exercises.quiz", "exercises.detective"}
-MAY_DRAW = {"show", "interact", "recipes.pictures"}
+FOR_NOTEBOOKS = {"show", "interact", "blind", "exercises.checks", "exercises.quiz", "exercises.detective"}
+MAY_DRAW = {"show", "interact", "blind", "recipes.pictures"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image as Pillow
 
 from helpers import interact
-from helpers.interact import ask, blind_choice, blind_test, board, explore, live, play, upload
+from helpers.blind import blind_choice, blind_test
+from helpers.interact import ask, board, explore, live, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
 from helpers.show import WIDTH, png

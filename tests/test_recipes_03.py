@@ -61,3 +61,11 @@ def test_the_stored_table():
             assert row["low"] <= row["shape"] <= row["high"] and 0 < row["either"] <= 1
         # The rivals are what their names say.
         assert rows["8 x 8 grey pixels"]["shape"] > 0.9 and rows["colours alone"]["shape"] < 0.5
+
+
+@pytest.mark.parametrize("textures", ["0", "3"])
+def test_no_photograph_is_its_own_texture(tmp_path, textures):
+    for name in ("n01_pizza", "n02_lemon", "n03_goose"):
+        to_pil(photos()["cat"].load(64)).save(tmp_path / f"{name}.png")
+    with pytest.raises(SystemExit, match="expected 1 to 2"):
+        cue_conflict.main(["--photos", str(tmp_path), "--textures", textures])

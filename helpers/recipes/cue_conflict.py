@@ -59,7 +59,7 @@ def nearest_colours(x, photos):
 def conflicts(net, photos, textures, maker, weight):
     """Every photograph in some of the others' textures: (n,3,h,w), and the classes of shape (n,) and texture (n,) of each.
 
-    `textures` says how many; they are those that come next in the list, over and over.
+    `textures` says how many, fewer than there are photographs; they are spread evenly over the list.
     """
     pictures, side, n = [], maker["sizes"][-1], len(photos)
     shape = torch.arange(n).repeat_interleave(textures)
@@ -96,6 +96,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     nets = {name: load_net(name).to(memory_format=torch.channels_last) for name in SIDE}
     names, photos = photographs(args.photos, nets)
+    if not 0 < args.textures < len(names):
+        raise SystemExit(f"Got {args.textures} textures for each of {len(names)} photographs; expected 1 to {len(names) - 1}.")
     right = {n: answers(net, photos, names, SIDE[n]) == torch.arange(len(names)) for n, net in nets.items()}
     print(f"{len(names)} photographs, named right by " + ", ".join(f"{n} {int(r.sum())}" for n, r in right.items()))
     found = {"classes": names, "named": {n: int(r.sum()) for n, r in right.items()}, "bias": {}}
