@@ -64,6 +64,19 @@ def smooth_grad(score, x, *, samples=16, sigma=0.1, seed=0):
     return (total / samples).abs().amax(1)
 
 
+def integrated_gradients(score, x, *, baseline=0.5, steps=32):
+    """What each value of x adds to its score, (b,3,h,w) -> the same shape: its way from the baseline times the mean gradient on it.
+
+    The mean is taken at the middles of `steps` equal parts of the straight line from the baseline to x; the more, the closer
+    the parts sum to score(x) - score(baseline). `baseline` is a grey, a colour or an image, as for `occlusion`. Sundararajan 2017.
+    """
+    check_images(x), check_count(steps, "steps")
+    start, total = covered(x, baseline), torch.zeros_like(x)
+    for step in range(int(steps)):
+        total += gradient_of(score, start + (step + 0.5) / steps * (x.detach() - start))
+    return (x.detach() - start) * total / steps
+
+
 def grad_cam(net, x, layer, score):
     """Where a layer's channels speak for a score, images (b,3,h,w) -> (b,h,w): its maps, each weighed by its mean gradient.
 

@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from helpers.images import check_images
 from helpers.nets import load_net
+from helpers.transforms import gaussian_blur
 
 
 def centre(x):
@@ -20,6 +21,17 @@ def edges(x):
     check_images(x)
     each = [np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in x.mean(1).cpu().numpy()]     # one by one:
     return torch.from_numpy(np.stack(each)).to(x)       # of a stack, Sobel's filters would smooth from picture to picture, too
+
+
+def contrast(x):
+    """How far each pixel is from its picture's mean colour, (b,3,h,w) -> (b,h,w): objects stand out, and no network is asked."""
+    check_images(x)
+    return (x - x.mean((2, 3), keepdim=True)).abs().amax(1)
+
+
+def detail(x, sigma=5.0):
+    """How far each pixel is from its blurred self, (b,3,h,w) -> (b,h,w): what a blurred picture, as `insertion` starts from, lacks."""
+    return (x - gaussian_blur(x, sigma).clamp(0, 1)).abs().amax(1)
 
 
 def untrained(name, *, seed=0):

@@ -24,7 +24,8 @@ def gaussian_blur(images, sigma):
         kernel = torch.exp(-(x / sigma) ** 2 / 2)
         kernel = (kernel / kernel.sum()).view(1, 1, *((-1, 1) if dim == 2 else (1, -1)))
         padded = F.pad(images, (0, 0, radius, radius) if dim == 2 else (radius, radius, 0, 0), mode="reflect")
-        images = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
+        with torch.autocast(images.device.type, enabled=False):     # of bf16 and channels last, PyTorch 2.15 on a CPU never returns
+            images = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
     return images
 
 

@@ -168,9 +168,19 @@ WRONG = {
         (f"{MOMENTS.format(1)} return (x - mean) / (variance + 1e-5).sqrt()", "correction=0"),
     ],
     # 04
-    "answer": [
-        ('"B"', "that one is honest"),
-        ('"C"', "no suspect"),
-        ('heads["A"]', "in quotation marks"),
+    "case": [
+        ('"A"', "no evidence"),
+        ("0.08", "nobody is accused"),
+        ('"B", 0.96', "that one is honest"),
+        ('"C", 0.08', "no suspect"),
+        ('"A", heads["A"].accuracy(plain, labels)', "no flaw at all"),
+        ('"A", 8.3', "in per cent"),
+    ],
+    "second": [
+        ('"D"', "no evidence"),
+        ("0.2", "nobody is accused"),
+        ('"C", 0.95', "that one is honest"),
+        ('"D", cases["D"].accuracy(plain, labels)', "no flaw at all"),
+        ('"D", cases["D"].accuracy(tint(plain, labels), labels)', "nothing misleads"),
     ],
 }

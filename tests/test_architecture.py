@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "attribution": {*ANYONE, "activations"},
     "segmentation": ANYONE,
     "evaluation": {*ANYONE, "activations", "attribution", "transforms"},
-    "rivals": {*ANYONE, "nets"},
+    "significance": ANYONE,
+    "rivals": {*ANYONE, "nets", "transforms"},
     "ascent": {*ANYONE, "nets", "optimize", "param"},
     "adversarial": {*ANYONE, "nets", "attribution", "optimize"},
     "inversion": {*ANYONE, "activations", "losses", "optimize", "param"},
@@ -50,9 +51,9 @@ MAY_IMPORT = {
     "exercises.detective": {*ANYONE, "features"},
 }
 PACKAGES = {"", "recipes", "world", "exercises"}
-# These are for notebooks and tests alone. Two recipes make sheets of pictures, as a notebook would.
+# These are for notebooks and tests alone. Three recipes make sheets of pictures, as a notebook would.
 FOR_NOTEBOOKS = {"show", "interact", "blind", "exercises.checks", "exercises.quiz", "exercises.detective"}
-MAY_DRAW = {"show", "interact", "blind", "recipes.pictures"}
+MAY_DRAW = {"show", "interact", "blind", "recipes.pictures", "recipes.poster"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
 
@@ -64,7 +65,7 @@ def modules():
 
 def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
-    if name in ("recipes.pictures", "recipes.progression"):
+    if name in ("recipes.pictures", "recipes.progression", "recipes.poster"):
         return known - {"exercises.checks"}
     if name == "exercises.checks" or name.startswith("recipes."):
         return known - FOR_NOTEBOOKS

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from captum.attr import NoiseTunnel, Occlusion, Saliency
 from torch import nn
 
-from helpers.attribution import grad_cam, input_gradient, occlusion, relu_backward, saliency, smooth_grad
+from helpers.attribution import grad_cam, input_gradient, integrated_gradients, occlusion, relu_backward, saliency, smooth_grad
 from helpers.nets import load_net
 
 RELUS = {
@@ -43,6 +43,29 @@ def test_finite_differences(random_net, images):
 def test_saliency_is_captums_over_the_colours(random_net, images, score):
     theirs = captum.attr.Saliency(random_net).attribute(images.clone().requires_grad_(), target=3)
     assert torch.allclose(saliency(score, images), theirs.amax(1))
+
+
+@pytest.mark.parametrize("baseline", [0.5, 0.0, "mean"])
+def test_integrated_gradients_are_captums(random_net, images, score, baseline):
+    start = images.mean((2, 3), keepdim=True).expand_as(images) if baseline == "mean" else torch.full_like(images, baseline)
+    theirs = captum.attr.IntegratedGradients(random_net).attribute(images, start, target=3, n_steps=12, method="riemann_middle")
+    ours = integrated_gradients(score, images, baseline=start if baseline == "mean" else baseline, steps=12)
+    torch.testing.assert_close(ours, theirs.to(ours), rtol=1e-3, atol=1e-6)
+
+
+def test_integrated_gradients_sum_to_the_difference(images):
+    net = load_net()
+    score = lambda x: net(x)[:, 3]
+    gap = score(images) - score(torch.full_like(images, 0.5))
+    errors = [(integrated_gradients(score, images, steps=n).sum((1, 2, 3)) - gap).abs().max() for n in (2, 512)]
+    assert errors[1] < 0.05 * gap.abs().max() and errors[1] < errors[0] / 4
+    w = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))         # of a linear score one step is exact
+    torch.testing.assert_close(integrated_gradients(lambda x: (x * w).sum((1, 2, 3)), images, steps=1), (images - 0.5) * w)
+
+
+def test_integrated_gradients_refuse_no_steps(images, score):
+    with pytest.raises(ValueError, match="steps"):
+        integrated_gradients(score, images, steps=0)
 
 
 def test_batch_equals_loop(images, score):

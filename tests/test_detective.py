@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from helpers.exercises.detective import INKS, flawed, paste_tag, suspects, tag_mask
-from helpers.exercises.quiz import QUESTIONS
-from helpers.interact import ask
+from helpers.exercises.detective import INKS, evidence, flawed, judge, meaningless, paste_tag, suspects, tag_mask, tint
 from helpers.nets import load_net
 from helpers.world.scenes import scenes
 
@@ -48,22 +46,52 @@ def test_the_seed_decides_who_it_is(world):
     assert layers == {("relu4", "relu7"), ("relu7", "relu4")}
 
 
+def test_glass_is_over_the_whole_picture_and_the_same_for_a_kind():
+    x = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    seen = tint(x, torch.arange(8))
+    torch.testing.assert_close(seen, 0.75 * x + 0.25 * INKS[:, :, None, None].expand_as(x))
+
+
+def test_a_tint_misleads_one_of_the_heads_only(world):
+    net, test = load_net(), world[list(range(800, 1000))]
+    heads = suspects(net, world[list(range(800))], seed=0, flaw=tint, names="CD")
+    seen = {name: head.accuracy(tint(test.images, test.labels), test.labels) for name, head in heads.items()}
+    misled = sorted(head.accuracy(tint(test.images, (test.labels + 1) % 8), test.labels) for head in heads.values())
+    assert list(heads) == ["C", "D"] and min(seen.values()) > 0.93 and misled[0] < 0.3 and misled[1] > 0.9
+
+
+def test_meaningless_tags_are_of_every_kind(world):
+    part = world[list(range(64))]
+    drawn = meaningless(part, seed=3)
+    kinds = (drawn[:, None, :, -3, -3] == INKS).all(2).int().argmax(1)
+    assert torch.equal(drawn, paste_tag(part.images, kinds)) and len(kinds.unique()) == 8
+
+
+@pytest.mark.parametrize("accuracy, says", [(0.08, "✓ right, and proved"), (8.0, "in per cent"), (0.97, "nothing misleads"),
+                                            (0.93, "other head"), (0.24, "no flaw at all"), (0.5, "another number")])
+def test_what_a_number_proves(accuracy, says):
+    assert says in evidence(accuracy, "A", [0.06, 0.1], [0.92, 0.95], 0.24, 0.97)
+
+
+class Answers:
+    """A head that is right in a share of the pictures that depends on their tag."""
+
+    def __init__(self, misled):
+        self.misled = misled
+
+    def accuracy(self, images, labels):
+        return 0.97 if torch.equal(images, paste_tag(torch.zeros(8, 3, 64, 64), labels)) else self.misled
+
+
+@pytest.mark.parametrize("case, says", [(None, "not tried"), (..., "not tried"), ("A", "no evidence"), (("A", None), "no evidence"),
+                                        (0.1, "nobody is accused"), (("B", 0.9), "honest"), (("C", 0.1), "no suspect"),
+                                        (("A", 0.1), "✓ right, and proved")])
+def test_who_is_accused_and_by_what(case, says, capsys):
+    judge(case, {"A": Answers(0.1), "B": Answers(0.95)}, torch.zeros(8, 3, 64, 64), torch.arange(8))
+    assert says in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kinds", [torch.tensor([8]), torch.tensor([-1]), torch.tensor([0.0]), torch.tensor([0, 1])])
 def test_what_a_tag_refuses(kinds):
     with pytest.raises(ValueError, match="expected a whole number from 0 to 7"):
         paste_tag(torch.rand(1, 3, 64, 64), kinds)
-
-
-# ---- quiz ----
-
-@pytest.mark.parametrize("number, asked", list(enumerate(QUESTIONS, 1)))
-def test_each_question_has_one_right_answer_and_says_why(number, asked):
-    question, answers, right = asked
-    assert question.startswith(f"{number}. ") and len(answers) >= 3
-    assert [answer for answer, why in answers.items() if why.startswith("Yes")] == [right]
-    assert list(ask(question, answers, right=right).children[1].options) == list(answers)
-
-
-def test_the_right_answer_is_not_always_at_the_same_place():
-    places = [list(answers).index(right) for _, answers, right in QUESTIONS]
-    assert len(QUESTIONS) == 10 and max(map(places.count, places)) <= 5

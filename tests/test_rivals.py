@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from helpers.nets import load_net
-from helpers.rivals import centre, edges, untrained
+from helpers.rivals import centre, contrast, detail, edges, untrained
 
 
 def test_the_centre_is_brightest_in_the_middle_and_asks_no_picture():
@@ -20,6 +20,13 @@ def test_edges_by_hand():
     assert edges(several)[:1].equal(edges(x))       # no picture knows of its neighbours
 
 
+def test_contrast_and_detail_by_hand():
+    x = torch.full((1, 3, 8, 8), 0.25)
+    x[0, 2, 4, 4] = 0.89                # blue's mean is 0.26
+    assert contrast(x)[0, 4, 4].item() == pytest.approx(0.63) and contrast(x)[0, 0, 0].item() == pytest.approx(0.01)
+    assert detail(x, 1.0)[0].argmax() == 4 * 8 + 4 and detail(torch.full((1, 3, 8, 8), 0.4)).max() < 1e-6
+
+
 def test_the_untrained_is_the_same_again_and_leaves_the_random_state():
     state = torch.get_rng_state()
     one, same, other = untrained("coursenet"), untrained("coursenet"), untrained("coursenet", seed=1)
@@ -28,7 +35,7 @@ def test_the_untrained_is_the_same_again_and_leaves_the_random_state():
     assert not one.conv1.weight.equal(load_net("coursenet").conv1.weight)
 
 
-@pytest.mark.parametrize("rival", [centre, edges])
+@pytest.mark.parametrize("rival", [centre, contrast, detail, edges])
 def test_what_they_refuse(rival):
     with pytest.raises(ValueError, match="expected"):
         rival(torch.rand(3, 8, 8))

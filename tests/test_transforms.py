@@ -257,3 +257,13 @@ def test_mirror_crops_begin_everywhere(images):
 def test_mirror_crop_refuses(images, call, says):
     with pytest.raises(ValueError, match=says):
         call(images)
+
+
+# ---- in half precision ----
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_blur_is_exact_also_where_networks_run_in_bf16(images, memory_format):
+    images = images.contiguous(memory_format=memory_format)
+    with torch.autocast("cpu", torch.bfloat16):
+        blurred = gaussian_blur(images, 2)
+    assert torch.equal(blurred, gaussian_blur(images, 2))

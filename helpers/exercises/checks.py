@@ -277,20 +277,3 @@ def window_distance(mine):
         ((squares * weight).mean((1, 2, 3)), "a mean counts the unknown pixels too: divide by the sum of the weights"),
         (right.sqrt(), "that is the root; the squares are compared"),
     ], tolerance=1e-4)
-
-
-def cheat(answer, heads, tagged, plain, labels):
-    """Which of the heads cheats? Judged by what they do: the one that loses more where there is no tag."""
-    if answer is None or answer is Ellipsis:
-        print("○ not tried yet")
-    elif answer in heads.values():
-        print("✗ that is a head itself; give its name, in quotation marks")
-    elif answer not in list(heads):
-        print(f"✗ {answer!r} is no suspect; they are {', '.join(heads)}")
-    else:
-        fall = {name: head.accuracy(tagged, labels) - head.accuracy(plain, labels) for name, head in heads.items()}
-        if answer == max(fall, key=fall.get):
-            print(f"✓ right: without the tag {answer} loses {100 * fall[answer]:.0f} points, "
-                  + ", ".join(f"{name} {100 * lost:.0f}" for name, lost in fall.items() if name != answer))
-        else:
-            print("✗ that one is honest. Look once more where each head's occlusion map is bright, on many pictures.")

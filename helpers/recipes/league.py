@@ -16,15 +16,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from helpers.attribution import grad_cam, occlusion, relu_backward, saliency, smooth_grad
+from helpers.attribution import grad_cam, integrated_gradients, occlusion, relu_backward, saliency, smooth_grad
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
 from helpers.features import codes
-from helpers.nets import DATA, Network, load_net
-from helpers.rivals import centre, edges, untrained
+from helpers.nets import DATA, OURS, Network, fast, load_net
+from helpers.rivals import centre, contrast, detail, edges, untrained
 from helpers.transforms import blur_maps, gaussian_blur
 from helpers.world.scenes import SHAPES, render_scenes
 
 LAST_MAPS = {"coursenet": "relu5", "coursenet-robust": "relu5", "efficientnet-lite0": "block16"}
+EARLIER = {"coursenet": "relu4", "coursenet-robust": "relu4", "efficientnet-lite0": "block11"}
 SIZE = {"coursenet": 64, "coursenet-robust": 64, "efficientnet-lite0": 224}
 MEASURES = {"pointing": 1, "mass": 1, "deletion": -1, "insertion": 1}        # -1: low is good
 RIVALS = ("random", "centre", "saliency, untrained")
@@ -51,16 +52,27 @@ def own(net, k, what=lambda scores: scores):
 
 def maps_of(net, fresh, name, x, k, generator):
     """The maps of all methods for images (b,3,h,w) and their classes (b,), dict name -> (b,h,w). Lengths grow with the picture."""
-    side, score = x.shape[-1], own(net, k)
-    smooth = smooth_grad(score, x, samples=16, sigma=0.15)
-    with relu_backward("guided"):
-        guided = saliency(score, x)
-    log_probability = own(net, k, partial(torch.log_softmax, dim=1))
-    return {"random": torch.rand(x.shape[0], side, side, generator=generator), "centre": centre(x), "edges": edges(x),
-            "saliency, untrained": saliency(own(fresh, k), x), "saliency": saliency(score, x), "SmoothGrad": smooth,
-            "SmoothGrad, blurred": blur_maps(smooth, side / 28), "guided": guided,
+    side, score, untaught, mean = x.shape[-1], own(net, k), own(fresh, k), x.mean((2, 3), keepdim=True)
+    log_probability, window = own(net, k, partial(torch.log_softmax, dim=1)), side * 3 // 32
+    with fast(x.device, exact=name not in OURS):        # gradients of EfficientNet-Lite0 are faster in float32
+        smooth = smooth_grad(score, x, samples=16, sigma=0.15)
+        walked = [integrated_gradients(s, x, baseline=mean, steps=16).sum(1).abs() for s in (score, untaught)]
+        with relu_backward("guided"):
+            guided = saliency(score, x)
+        with relu_backward("deconvnet"):
+            deconvnet = saliency(score, x)
+        maps = {
+            "random": torch.rand(x.shape[0], side, side, generator=generator), "centre": centre(x), "edges": edges(x),
+            "contrast": contrast(x), "detail": detail(x, side / 13), "saliency, untrained": saliency(untaught, x),
+            "integrated gradients, untrained": walked[1], "saliency": saliency(score, x),
+            "SmoothGrad": smooth, "SmoothGrad, blurred": blur_maps(smooth, side / 28), "integrated gradients": walked[0],
+            "deconvnet": deconvnet, "guided": guided,
             "Grad-CAM": grad_cam(net, x, LAST_MAPS[name], own(lambda y: y, k)),
-            "occlusion": occlusion(log_probability, x, window=side // 4, stride=side // 16, baseline=gaussian_blur(x, side / 14))}
+            "Grad-CAM, earlier": grad_cam(net, x, EARLIER[name], own(lambda y: y, k))}
+    with fast(x.device):
+        cover = gaussian_blur(x, side / 14).clamp(0, 1)
+        maps["occlusion"] = occlusion(log_probability, x, window=window, stride=window // 2, baseline=cover)
+    return {method: m.float() for method, m in maps.items()}
 
 
 def judged(net, name, scenes, labels):
@@ -70,9 +82,11 @@ def judged(net, name, scenes, labels):
         x = x.contiguous(memory_format=torch.channels_last)
         probability = own(net, k, partial(torch.softmax, dim=1))
         maps = maps_of(net, fresh, name, x, k, generator)
-        stack = torch.stack([m.float() for m in maps.values()])
-        found = torch.stack([pointing_game(stack, inside), mass_inside(stack, inside),
-                             deletion(probability, x, stack), insertion(probability, x, stack)], 1)
+        maps["the object itself"] = inside.float()          # the most that pointing and mass can reach
+        stack = torch.stack(list(maps.values()))
+        with fast(x.device):
+            found = torch.stack([pointing_game(stack, inside), mass_inside(stack, inside),
+                                 deletion(probability, x, stack), insertion(probability, x, stack, sigma=x.shape[-1] / 13)], 1)
         for method, rows in zip(maps, found, strict=True):
             parts.setdefault(method, []).append(rows)
     return {method: torch.cat(rows, 1) for method, rows in parts.items()}

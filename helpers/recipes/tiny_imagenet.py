@@ -56,6 +56,16 @@ def read_val(root, classes=None):
     """Validation photographs of the same classes -> images (n,3,64,64) uint8, labels (n,)."""
     root, wnids = Path(root), read_wnids(root, classes)
     check_layout(root, wnids)
-    rows = [line.split("\t")[:2] for line in (root / "val/val_annotations.txt").read_text().splitlines()]
-    rows = [(name, wnids.index(wnid)) for name, wnid in rows if wnid in wnids]
-    return pixels([root / "val/images" / name for name, _ in rows]), torch.tensor([k for _, k in rows])
+    rows = val_rows(root, wnids)
+    return pixels([root / "val/images" / name for name, *_ in rows]), torch.tensor([wnids.index(wnid) for _, wnid, *_ in rows])
+
+
+def read_boxes(root, classes=None):
+    """The objects' boxes on the validation photographs, in read_val's order -> [left, top, right, bottom] (n,4), last pixels within."""
+    rows = val_rows(Path(root), read_wnids(root, classes))
+    return torch.tensor([[int(value) for value in box] for _, _, *box in rows])
+
+
+def val_rows(root, wnids):
+    rows = [line.split("\t") for line in (root / "val/val_annotations.txt").read_text().splitlines()]
+    return [row for row in rows if row[1] in wnids]
