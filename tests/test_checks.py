@@ -41,38 +41,3 @@ def test_verdict(answer, says, capsys):
 def test_a_check_may_be_more_patient(capsys):
     check.verdict(lambda: 1.0005, 1.0, tolerance=1e-3)
     assert capsys.readouterr().out == "✓ right\n"
-
-
-class Head:
-    """Names a picture by its corner, or by its first pixel."""
-
-    def __init__(self, by_tag):
-        self.by_tag = by_tag
-
-    def accuracy(self, x, labels):
-        said = x[:, 0, -1, -1] if self.by_tag else x[:, 0, 0, 0]
-        return (said == labels).float().mean().item()
-
-
-HEADS = {"A": Head(False), "B": Head(True)}
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ("B", "✓ right: without the tag B loses 75 points, A 0"),
-        ("A", "✗ that one is honest"),
-        ("C", "✗ 'C' is no suspect; they are A, B"),
-        (["A", "B"], "✗ ['A', 'B'] is no suspect"),
-        (HEADS["B"], "✗ that is a head itself"),
-        (..., "○ not tried yet"),
-        (None, "○ not tried yet"),
-    ],
-)
-def test_cheat(answer, says, capsys):
-    plain, labels = torch.zeros(4, 3, 2, 2), torch.arange(4)
-    plain[:, :, 0, 0] = labels[:, None]
-    tagged = plain.clone()
-    tagged[:, :, -1, -1] = labels[:, None]
-    check.cheat(answer, HEADS, tagged, plain, labels)
-    assert says in capsys.readouterr().out
