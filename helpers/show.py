@@ -216,7 +216,9 @@ def chart(fig, caption, *, alt):
     """A matplotlib figure as a picture with a caption and alt text; closes the figure."""
     from IPython.display import HTML
     from matplotlib import pyplot
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=110, bbox_inches="tight")
     pyplot.close(fig)
-    return HTML(figure(buffer.getvalue(), caption, alt, Image.open(io.BytesIO(buffer.getvalue())).width))
+    picture = Image.open(drawn).convert("RGB")
+    picture.save(buffer, "WEBP", lossless=True)         # a third of a PNG's bytes, or less
+    return HTML(figure(buffer.getvalue(), caption, alt, picture.width, "webp"))

@@ -84,6 +84,7 @@ class Answers:
 
 
 @pytest.mark.parametrize("case, says", [(None, "not tried"), (..., "not tried"), ("A", "no evidence"), (("A", None), "no evidence"),
+                                        (("A",), "no evidence"), ("B", "no evidence"), ((0.1, "A"), "✓ right"),
                                         (0.1, "nobody is accused"), (("B", 0.9), "honest"), (("C", 0.1), "no suspect"),
                                         (("A", 0.1), "✓ right, and proved")])
 def test_who_is_accused_and_by_what(case, says, capsys):

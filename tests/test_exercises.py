@@ -62,20 +62,23 @@ CHECKS = """\
 class check:
     all_is_right = lambda mine: print("✓ right")
     one_hint_for_all = lambda mine: print("○ not tried yet" if mine.__code__.co_consts == (None,) else "✗ not yet: per cent")
-    honest = lambda mine: print("○ not tried yet" if mine is ... else "✓ right" if mine == "A" else f"✗ {HINTS.get(mine, 'not yet')}")
-HINTS = {"B": "that one is honest", "C": "no suspect", "quoted": "in quotation marks"}
-heads = {"A": "quoted"}
+    honest = lambda mine: print("○ not tried yet" if mine is ... else "✓ right" if mine == ("A", 0.1) else f"✗ {HINTS.get(mine)}")
+HINTS = {"A": "no evidence", 0.08: "nobody is accused", ("B", 0.96): "that one is honest", ("C", 0.08): "no suspect",
+         ("A", 0.24): "no flaw at all", ("A", 8.3): "in per cent"}
+class Head:
+    accuracy = lambda self, plain, labels: 0.24
+heads, plain, labels = {"A": Head()}, None, None
 """
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """What pytest says of a small notebook whose exercises are ill."""
-    stubs = {"my_iou": "all_is_right", "my_sparsity": "one_hint_for_all", "answer": "honest"}
+    stubs = {"my_iou": "all_is_right", "my_sparsity": "one_hint_for_all", "case": "honest"}
     cells = [new_code_cell(CHECKS)]
     for name, check in stubs.items():
-        stub = f"{name} = ..." if name == "answer" else f"def {name}(*arguments):\n    ..."
-        solution = stub.replace("...", '"A"') if name == "answer" else stub.replace("...", "return 1")
+        stub = f"{name} = ..." if name == "case" else f"def {name}(*arguments):\n    ..."
+        solution = stub.replace("...", '"A", 0.1') if name == "case" else stub.replace("...", "return 1")
         cells += [new_code_cell(f"{stub}\n\ncheck.{check}({name})"), new_markdown_cell(FOLD.format(solution))]
     cells += [new_code_cell("def my_mass(maps, masks):\n    ..."), new_markdown_cell("No solution here.")]
     path = tmp_path_factory.mktemp("exercises") / "ill.ipynb"
@@ -106,4 +109,4 @@ def test_a_check_without_its_hints_is_found(report):
 
 def test_a_good_exercise_passes(report):
     passed = [line.split("::")[1] for line in report.splitlines() if line.startswith("PASSED")]
-    assert {"answer: solution", "answer: wrong answers"} <= set(passed)
+    assert {"case: solution", "case: wrong answers"} <= set(passed)

@@ -39,7 +39,8 @@ def test_a_small_game():
     maps = maps_of(net, untrained("coursenet"), "coursenet", scenes.images, scenes.labels + 64, torch.Generator().manual_seed(0))
     assert all(m.shape == (3, 64, 64) and m.isfinite().all() for m in maps.values())
     results = judged(net, "coursenet", scenes, scenes.labels + 64)
-    assert results.keys() == {*maps, "the object itself"} and all(rows.shape == (4, 3) and rows.min() >= 0 and rows.max() <= 1 for rows in results.values())
+    assert results.keys() == {*maps, "the object itself"}
+    assert all(rows.shape == (4, 3) and rows.min() >= 0 and rows.max() <= 1 for rows in results.values())
 
 
 def test_a_readout_is_logistic_regression_of_the_pooled_features():

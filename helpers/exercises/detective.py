@@ -74,17 +74,19 @@ def judge(case, heads, plain, labels, flaw=paste_tag):
     if case is None or case is Ellipsis:
         print("○ not tried yet")
         return
-    name, accuracy = case if isinstance(case, (tuple, list)) and len(case) == 2 else (case, None) if isinstance(case, str) else (None, case)
+    parts = list(case) if isinstance(case, (tuple, list)) else [case]
+    name = next((part for part in parts if isinstance(part, str)), None)
+    accuracy = next((part for part in parts if not isinstance(part, str) and part not in (None, Ellipsis)), None)
     left = {known: [head.accuracy(flaw(plain, (labels + shift) % len(INKS)), labels) for shift in range(1, len(INKS))]
             for known, head in heads.items()}
-    if name is None or not isinstance(name, str):
+    if name is None:
         print("✗ evidence, but nobody is accused: give the head's name, in quotation marks, and the accuracy")
     elif name not in heads:
         print(f"✗ {name!r} is no suspect; they are {', '.join(heads)}")
+    elif accuracy is None:
+        print("✗ an accusation, but no evidence: what accuracy do misleading pictures leave that head?")
     elif name != min(left, key=lambda known: min(left[known])):
         print("✗ that one is honest. Mislead it, and count what it still gets right")
-    elif accuracy is None or accuracy is Ellipsis:
-        print("✗ an accusation, but no evidence: what accuracy do misleading pictures leave that head?")
     else:
         others = [value for known, values in left.items() if known != name for value in values]
         print(evidence(float(accuracy), name, left[name], others, heads[name].accuracy(plain, labels),
@@ -102,4 +104,4 @@ def evidence(accuracy, name, misled, others, without, rightly):
         return "✗ the head may be right; the evidence is what it gets where nothing misleads, or what the other head gets"
     if near(without):
         return "✗ the head may be right; the evidence is what it gets where there is no flaw at all. Mislead it, on every picture"
-    return "✗ the head may be right; the evidence is another number than misleading pictures give"
+    return "✗ the head may be right; the evidence is another number than misleading pictures give: count once more"

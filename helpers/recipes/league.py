@@ -139,7 +139,7 @@ def main(argv=None):
               f"{table(figures)}\n+ better, - worse, . neither, than {', than '.join(RIVALS)} (95% intervals)", flush=True)
     if args.write:
         command = f"python -m helpers.recipes.league --scenes {args.scenes} --write"
-        (DATA / "league.json").write_text(json.dumps({"command": command, "networks": found}, indent=1) + "\n")
+        (DATA / "league.json").write_text(json.dumps({"command": command, "networks": found}) + "\n")
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def main(argv=None):
             stored["networks"][name] = {"photographs": len(images), "small": small.sum().item(), "mean box": area.mean().item(), **right,
                                         "methods": figures}
             stored["command"] = f"python -m helpers.recipes.photographs --data DIR --each {args.each} --write"
-            path.write_text(json.dumps(stored, indent=1) + "\n")
+            path.write_text(json.dumps(stored) + "\n")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def main(argv=None):
     if args.write:
         command = f"python -m helpers.recipes.strengths --scenes {args.scenes} --write"
         stored = {"command": command, "scenes": args.scenes, "reference": REFERENCE, "methods": figures}
-        (DATA / "strengths.json").write_text(json.dumps(stored, indent=1) + "\n")
+        (DATA / "strengths.json").write_text(json.dumps(stored) + "\n")
 
 
 if __name__ == "__main__":
