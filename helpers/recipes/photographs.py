@@ -11,7 +11,6 @@ With --write the figures go into data/photographs.json, which the notebook shows
 import argparse
 import json
 import time
-import warnings
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +20,10 @@ from helpers.evaluation import bootstrap, mass_inside, pointing_game
 from helpers.images import resize
 from helpers.nets import DATA, class_index, load_net
 from helpers.recipes.league import AT_ONCE, SIZE, maps_of
+from helpers.recipes.seeds import cut_out
 from helpers.recipes.tiny_imagenet import read_boxes, read_val
 from helpers.rivals import untrained
-from helpers.segmentation import grabcut, largest_part
+from helpers.segmentation import largest_part
 from helpers.transforms import blur_maps
 
 SHARES, BLURS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0, 2, 4)        # of the maximum; pixels
@@ -59,12 +59,6 @@ def cut(maps, share):
     return torch.cat([largest_part(m[None] >= share * m.max()) for m in maps])
 
 
-def cut_out(images, maps):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")         # where a map has no seeds, its brightest part is the mask
-        return torch.cat([grabcut(x[None], m[None], unknown="object") for x, m in zip(images, maps, strict=True)])
-
-
 def found_by(tried):
     """Is the object found, in the way that did best on the other half? (ways,n) bool -> (n,) bool, and the ways of both halves."""
     halves = torch.arange(tried.shape[1]) % 2
@@ -89,7 +83,7 @@ def played(net, name, images, names, boxes):
         found, ways = found_by(tried)
         results[method] = {
             "pointing": pointing_game(maps, masks), "mass": mass_inside(maps, masks), "box": found, "ways": ways,
-            "box at 15%": tried[PUBLISHED], "box by GrabCut": overlap(cut_out(images, blurred[2]), boxes) >= 0.5}
+            "box at 15%": tried[PUBLISHED], "box by GrabCut": overlap(cut_out(images, blurred[2], "object"), boxes) >= 0.5}
     whole = torch.ones(len(images), side, side)
     found = overlap(whole > 0, boxes) >= 0.5
     results[WHOLE] = {"pointing": pointing_game(whole, masks), "mass": mass_inside(whole, masks), "box": found, "ways": [],
