@@ -53,7 +53,7 @@ MAY_IMPORT = {
 PACKAGES = {"", "recipes", "world", "exercises"}
 # These are for notebooks and tests alone. Three recipes make sheets of pictures, as a notebook would.
 FOR_NOTEBOOKS = {"show", "interact", "blind", "exercises.checks", "exercises.quiz", "exercises.detective"}
-MAY_DRAW = {"show", "interact", "blind", "recipes.pictures", "recipes.poster"}
+MAY_DRAW = {"show", "interact", "blind", "recipes.pictures", "recipes.poster", "recipes.thumbnails"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
 
@@ -65,7 +65,7 @@ def modules():
 
 def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
-    if name in ("recipes.pictures", "recipes.progression", "recipes.poster"):
+    if name in ("recipes.pictures", "recipes.progression", "recipes.thumbnails"):
         return known - {"exercises.checks"}
     if name == "exercises.checks" or name.startswith("recipes."):
         return known - FOR_NOTEBOOKS
