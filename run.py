@@ -119,7 +119,7 @@ def make():
     STAMP.unlink(missing_ok=True)
     shutil.rmtree(VENV, ignore_errors=True)
     attempt(uv, "venv", "--python", BASE, VENV, needed=True)
-    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "--editable", ".[test]"]
+    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "--editable", ".[test,lecture]"]
     backend = ["--torch-backend", BACKEND]
     # Rehearsals first: an installer that can't go on says many words. Without a network, what uv has kept may be enough.
     online, said = attempt(*install, "--dry-run")
@@ -194,7 +194,7 @@ def badges(args):
 
 
 def lock(args):
-    options = ["--extra=test", "--universal", f"--python-version={SUPPORTED[0]}", "--no-header", "--no-annotate"]
+    options = ["--extra=test", "--extra=lecture", "--universal", f"--python-version={SUPPORTED[0]}", "--no-header", "--no-annotate"]
     attempt(find_uv(), "pip", "compile", MANIFEST, *options, f"--output-file={LOCK}", *args, needed=True)
     say("requirements.txt fits pyproject.toml; .venv follows at the next start.")
 
