@@ -78,6 +78,6 @@ def holm(mine, *, seed=0):
         (back(alone), "it must stop at the first that fails: none may hold that comes after one that does not"),
         (back(last(alone)), "that goes up from the largest (Hochberg); Holm goes down from the smallest and stops at the first that fails"),
         (back(last(shares)), "that is Benjamini and Hochberg's: it bounds the *share* of false findings, not the chance of any"),
-        (alone, "these are in the order of the p-values; give them back in the order in which they came"),
+        (alone.cumprod(0).bool(), "these are in the order of the p-values; give them back in the order in which they came"),
         (corrected(p) >= 0.05, "these are those that do not hold"),
     ])
