@@ -157,7 +157,7 @@ def test_size(path):
 def start_on_colab(path, folder, repository, after="", **environment):
     """Runs a notebook's first code cell in a process, with google.colab there, /content in a folder, and this repository's address."""
     cell, = [cell.source for cell in code_cells(nbformat.read(path, as_version=4)) if "google.colab" in cell.source]
-    cell = re.sub(r"(https://github\.com/)[\w.-]+/[\w.-]+", rf"\g<1>{repository}", cell).replace("/content", str(folder))
+    cell = re.sub(r"(https://github\.com/)[\w.-]+/[\w.-]+", rf"\g<1>{repository}", cell).replace("/content", folder.as_posix())
     code = f"import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n{cell}\n{after}"
     return subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | environment, capture_output=True, text=True)
 
@@ -167,11 +167,12 @@ def start_on_colab(path, folder, repository, after="", **environment):
 def test_the_colab_cell_fetches_the_course_and_works_in_its_folder(path, tmp_path):
     """With git pointed at this repository, and with any address that `run.py badges` may have filled in."""
     address = "https://github.com/octocat/course"
-    elsewhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+    elsewhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT.as_posix()}.insteadOf", "GIT_CONFIG_VALUE_0": address}
     for _ in range(2):          # the second time it is there already
         after = "import helpers; print(os.getcwd()); print(helpers.__file__)"
         done = start_on_colab(path, tmp_path, "octocat/course", after, **elsewhere)
-        assert done.stdout.splitlines() == [f"{tmp_path}/course/notebooks", f"{tmp_path}/course/helpers/__init__.py"], done.stderr
+        course, found = tmp_path / "course", [Path(line) for line in done.stdout.splitlines()]
+        assert found == [course / "notebooks", course / "helpers" / "__init__.py"], done.stderr
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
