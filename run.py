@@ -120,7 +120,7 @@ def make():
     STAMP.unlink(missing_ok=True)
     shutil.rmtree(VENV, ignore_errors=True)
     attempt(uv, "venv", "--python", BASE, VENV, needed=True)
-    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "--editable", ".[test,lecture]"]
+    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "-e", ".[test,lecture]"]
     backend = ["--torch-backend", BACKEND]
     # Rehearsals first: an installer that can't go on says many words. Without a network, what uv has kept may be enough.
     online, said = attempt(*install, "--dry-run")
