@@ -8,6 +8,10 @@
                                       HTML to build/; --inplace also stores the outputs in the notebooks themselves;
                                       --look=squeezenet1_1 puts another network, untrained, where they look with a real one
     python3 run.py bench [NAME ...]   runs the benchmarks in tests/benchmarks/
+    python3 run.py homework DIR       writes the notebooks for students: with points, without solutions
+    python3 run.py grade FILE.ipynb [...] [--csv=FILE] [--seconds=N] [--seed=N]
+                                      marks submitted notebooks, prints a table and writes it as CSV; this runs students' code:
+                                      do it in a container, or on a machine that you can do without
     python3 run.py badges [ORG/REPO]  fills in the repository's address in README.md, the notebooks and their like; without
                                       ORG/REPO it is that of the clone's own remote on GitHub
     python3 run.py python [ARGS]      the environment's own Python, with `import helpers` from any folder
@@ -219,6 +223,8 @@ def lock(args):
 COMMANDS = {"test": test, "notebooks": notebooks, "badges": badges, "lock": lock}
 COMMANDS["lab"] = lambda args: inside("-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks", *args)
 COMMANDS["bench"] = lambda args: max(inside(path) for path in chosen("tests/benchmarks", "*.py", args))
+COMMANDS["homework"] = lambda args: inside("-m", "helpers.exercises.homework", *args, cwd=None)
+COMMANDS["grade"] = lambda args: inside("-m", "helpers.exercises.grade", *args, cwd=None)
 COMMANDS["python"] = lambda args: inside(*args, cwd=None)
 
 

@@ -49,10 +49,16 @@ MAY_IMPORT = {
     "blind": {"interact", "show"},
     "exercises.quiz": set(),
     "exercises.detective": {*ANYONE, "features"},
+    "exercises.verdict": set(),
+    "exercises.stubs": set(),
+    "exercises.homework": {"exercises.stubs"},
+    "exercises.grade": {"exercises.homework", "exercises.marking", "exercises.stubs"},
 }
 PACKAGES = {"", "recipes", "world", "exercises"}
 # These are for notebooks and tests alone. Three recipes make sheets of pictures, as a notebook would.
-FOR_NOTEBOOKS = {"show", "interact", "blind", "exercises.checks", "exercises.quiz", "exercises.detective"}
+SHOWING = {"show", "interact", "blind", "exercises.quiz"}
+CHECKS = {f"exercises.{name}" for name in ("checks", "contests", "fresh", "marking", "problems_01", "problems_02", "problems_03")}
+FOR_NOTEBOOKS = {*SHOWING, *CHECKS, "exercises.detective", "exercises.verdict", "exercises.stubs", "exercises.homework", "exercises.grade"}
 MAY_DRAW = {"show", "interact", "blind", "recipes.pictures", "recipes.poster", "recipes.thumbnails"}
 DRAWING = {"matplotlib", "ipywidgets"}
 
@@ -67,7 +73,9 @@ def allowed(name, known):
     """The helpers that a module may import; None where it is not in the table. Checks and recipes may use what a learner may."""
     if name in ("recipes.pictures", "recipes.progression", "recipes.thumbnails"):
         return known - {"exercises.checks"}
-    if name == "exercises.checks" or name.startswith("recipes."):
+    if name in CHECKS or name == "recipes.leaderboard":
+        return known - SHOWING
+    if name.startswith("recipes."):
         return known - FOR_NOTEBOOKS
     return set() if name in PACKAGES else MAY_IMPORT.get(name)
 

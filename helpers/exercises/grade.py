@@ -163,9 +163,9 @@ def main(args=None):
         writer.writerow(["student", "points", "of", *columns])
         print()
         for student, points in sorted(table.items()):
-            row = [student, round(sum(points.values()), 1), sum(worth[name] for name in points)]
-            writer.writerow([*row, *(points.get(name, "") for name in columns)])
-            print(f"{row[0]:24} {row[1]:6g} of {row[2]}")
+            reached, of = sum(points.values()), sum(worth[name] for name in points)
+            writer.writerow([student, f"{reached:g}", of, *(f"{points[name]:g}" if name in points else "" for name in columns)])
+            print(f"{student:24} {reached:6g} of {of}")
     print(f"written to {args.csv}")
 
 
