@@ -56,7 +56,8 @@ MathJax.Hub.Config({tex2jax: {inlineMath: [["$", "$"]], processEscapes: true}, m
 <script src="reveal/dist/reveal.js"></script>
 <script src="reveal/plugin/notes/notes.js"></script>
 <script>
-Reveal.initialize({width: 1280, height: 720, margin: 0, center: false, hash: true, slideNumber: "c/t", transition: "none", plugins: [RevealNotes]});
+Reveal.initialize({width: 1280, height: 720, margin: 0, center: false, controls: false, hash: true, slideNumber: "c/t",
+  transition: "none", plugins: [RevealNotes]});
 </script>
 {%- endblock -%}
 """
