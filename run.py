@@ -7,6 +7,8 @@
                                       executes the notebooks (or those whose names begin with NAME) and writes them as
                                       HTML to build/; --inplace also stores the outputs in the notebooks themselves;
                                       --look=squeezenet1_1 puts another network, untrained, where they look with a real one
+    python3 run.py slides [DIR]       writes the notebooks as slides to build/slides or DIR, to open without a network;
+                                      --notes lists the slides, their minutes and what to say (see notebooks/LECTURE.md)
     python3 run.py bench [NAME ...]   runs the benchmarks in tests/benchmarks/
     python3 run.py badges ORG/REPO    fills in the repository's address in README.md and the notebooks
     python3 run.py python [ARGS]      the environment's own Python, with `import helpers` from any folder
@@ -202,6 +204,7 @@ def lock(args):
 COMMANDS = {"test": test, "notebooks": notebooks, "badges": badges, "lock": lock}
 COMMANDS["lab"] = lambda args: inside("-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks", *args)
 COMMANDS["bench"] = lambda args: max(inside(path) for path in chosen("tests/benchmarks", "*.py", args))
+COMMANDS["slides"] = lambda args: inside("-m", "helpers.recipes.slides", *args, cwd=None)
 COMMANDS["python"] = lambda args: inside(*args, cwd=None)
 
 

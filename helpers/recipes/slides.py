@@ -24,6 +24,7 @@ NOTEBOOKS = ROOT / "notebooks"
 FONTS = "@deathbeds/jupyterlab-fonts"
 WIDGET = "(A widget: it appears when the notebook runs.)"
 BESIDE = {"reveal": ("sphinx_revealjs", "_static/revealjs"), "mathjax": ("jupyter_server_mathjax", "static")}
+UNUSED = shutil.ignore_patterns("*.map", "*.esm.js", "theme", "highlight", "markdown", "math", "search", "zoom", "otf")
 TEMPLATE = """\
 {%- extends "reveal/index.html.j2" -%}
 {%- block header -%}
@@ -93,7 +94,8 @@ def title(slide):
 def credits(slide):
     """The credits of a slide's pictures, in order, each once: ["Photograph: ...", ...]."""
     outputs = [output.get("data", {}).get("text/html", "") for cell in slide for output in cell.get("outputs", [])]
-    return list(dict.fromkeys(credit for text in outputs for credit in re.findall(r"<br><small>(.*?)</small></div>", text, re.S)))
+    return list(dict.fromkeys(credit for text in outputs for credit in re.findall(r"<br><small>(.*?)</small></div>", text, re.S)
+                              if "above" not in credit))
 
 
 def deck(notebook):
@@ -126,7 +128,7 @@ def write(folder, paths):
         found = find_spec(package)
         if not found:
             raise SystemExit(f"{package} is missing, from which {name} comes. Try: pip install -e .[lecture]")
-        shutil.copytree(Path(found.origin).parent / inside, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.map", "*.esm.js"))
+        shutil.copytree(Path(found.origin).parent / inside, folder / name, dirs_exist_ok=True, ignore=UNUSED)
     shutil.copy(NOTEBOOKS / "slides.css", folder)
     exporter = SlidesExporter(raw_template=TEMPLATE, reveal_url_prefix="reveal")
     written = []
