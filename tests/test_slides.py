@@ -57,7 +57,7 @@ def test_the_lecture_takes_75_minutes_and_its_page_says_so():
 def test_a_slide_has_a_title_a_time_and_notes(slide):
     first, *others = slide
     assert slides.title(slide) and 0 < first.metadata.lecture.minutes <= 3
-    assert 1 <= len(re.findall(r"[.?!](?: |$)", first.metadata.lecture.notes)) <= 6
+    assert 1 <= len(re.findall(r"[.?!](?: |$)", first.metadata.lecture.notes)) <= 3
     assert not any("lecture" in cell.metadata for cell in others)
 
 
