@@ -41,7 +41,9 @@ SLIDES = [pytest.param(slide, id=f"{name}-{number}") for name, number, slide in 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_says_what_it_is_on_a_slide(path):
     notebook = read(path)
-    assert all("slide_type" in cell.metadata.get("slideshow", {}) and slides.slide_type(cell) in TYPES for cell in notebook.cells)
+    silent = [cell.id for cell in notebook.cells if "slide_type" not in cell.metadata.get("slideshow", {})]
+    assert not silent, 'these cells say nothing: give them {"slideshow": {"slide_type": "skip"}}'
+    assert {slides.slide_type(cell) for cell in notebook.cells} <= TYPES
     assert slides.slide_type(notebook.cells[0]) == "slide"
     assert notebook.metadata[slides.FONTS] == {"styles": {"@import": "url('./slides.css')"}}
 
@@ -81,6 +83,14 @@ def test_a_slide_holds_little(slide):
             assert all(len(line) <= WIDTH + 8 for text in printed for line in text.splitlines())
             shown += "".join(printed).splitlines()
     assert sum(-(-len(line) // WIDTH) for line in shown) <= LINES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_figures_in_the_words_of_a_slide_are_those_of_the_notebook(path):
+    notebook = read(path)
+    words = " ".join(slides.words(cell, "text") for cell in notebook.cells)
+    printed = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert not [figure for figure in re.findall(r"\d+ of \d+|\d+\.\d+", words) if figure not in printed]
 
 
 def test_tags_of_slides_are_known_to_the_stylesheet():
