@@ -91,7 +91,7 @@ def title(slide):
     return words(slide[0], "title") or (headings[0] if headings else "")
 
 
-def credits(slide):
+def credits_of(slide):
     """The credits of a slide's pictures, in order, each once: ["Photograph: ...", ...]."""
     outputs = [output.get("data", {}).get("text/html", "") for cell in slide for output in cell.get("outputs", [])]
     return list(dict.fromkeys(credit for text in outputs for credit in re.findall(r"<br><small>(.*?)</small></div>", text, re.S)
@@ -110,7 +110,7 @@ def deck(notebook):
             cells.append(cell)
             if cell.metadata.get("lecture"):
                 cells.append(new_markdown_cell(told(cell), metadata={"slideshow": {"slide_type": "notes"}}))
-    pictures = dict.fromkeys(credit for slide in shown for credit in credits(slide))
+    pictures = dict.fromkeys(credit for slide in shown for credit in credits_of(slide))
     last = new_markdown_cell("\n\n".join(["## Pictures", *pictures]), metadata={"slideshow": {"slide_type": "slide"}, "tags": ["all"]})
     return nbformat.v4.new_notebook(cells=[*cells, last], metadata=notebook.metadata)
 
