@@ -10,7 +10,8 @@
     python3 run.py slides [DIR]       writes the notebooks as slides to build/slides or DIR, to open without a network;
                                       --notes lists the slides, their minutes and what to say (see notebooks/LECTURE.md)
     python3 run.py bench [NAME ...]   runs the benchmarks in tests/benchmarks/
-    python3 run.py badges ORG/REPO    fills in the repository's address in README.md and the notebooks
+    python3 run.py badges [ORG/REPO]  fills in the repository's address in README.md, the notebooks and their like; without
+                                      ORG/REPO it is that of the clone's own remote on GitHub
     python3 run.py python [ARGS]      the environment's own Python, with `import helpers` from any folder
     python3 run.py lock [ARGS]        writes requirements.txt again from pyproject.toml; --upgrade takes newer versions
 
@@ -121,7 +122,7 @@ def make():
     STAMP.unlink(missing_ok=True)
     shutil.rmtree(VENV, ignore_errors=True)
     attempt(uv, "venv", "--python", BASE, VENV, needed=True)
-    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "--editable", ".[test,lecture]"]
+    install = [uv, "pip", "install", "--python", PYTHON, "--constraints", LOCK, "--build-constraints", LOCK, "-e", ".[test,lecture]"]
     backend = ["--torch-backend", BACKEND]
     # Rehearsals first: an installer that can't go on says many words. Without a network, what uv has kept may be enough.
     online, said = attempt(*install, "--dry-run")
@@ -184,15 +185,31 @@ def chosen(folder, pattern, names):
 
 def badges(args):
     """Puts a repository in the place of the one between README.md's two marks, in all addresses that name that one."""
+    args = args or [origin()]
     if len(args) != 1 or not re.fullmatch(r"[\w.-]+/[\w.-]+", args[0]):
-        stop(f"badges needs a repository as ORG/REPO, such as octocat/course, and got {' '.join(args) or 'nothing'}.")
+        stop(f"badges needs a repository as ORG/REPO, such as octocat/course, and got {' '.join(args)}.")
     readme = ROOT / "README.md"
     marked = re.search(r"<!-- badges -->.*?/(?:gh|github)/([\w.-]+/[\w.-]+).*<!-- /badges -->", readme.read_text(encoding="utf-8"), re.S)
     if not marked:
         stop("README.md has no badge between <!-- badges --> and <!-- /badges -->: put them back from its history.")
-    address = re.compile(rf"((?:/gh|/github|github\.com)/){re.escape(marked[1])}(?![\w-])")
-    for path in [readme, *(ROOT / "notebooks").glob("*.ipynb")]:
+    address = re.compile(rf"((?:/gh|/github|github\.com|codespaces\.new)/){re.escape(marked[1])}(?![\w-])")
+    for path in [path for pattern in ("*.md", "*.cff", "notebooks/*.md", "notebooks/*.ipynb") for path in ROOT.glob(pattern)]:
         path.write_text(address.sub(rf"\g<1>{args[0]}", path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    say(f"The badges, links and addresses name {args[0]} now.")
+
+
+def origin():
+    """ORG/REPO of the clone's remote `origin`, which must be on GitHub, by https or by ssh."""
+    needs = "badges needs a repository as ORG/REPO, such as octocat/course"
+    known, said = attempt("git", "remote", "get-url", "origin") if (ROOT / ".git").exists() else (False, "")  # not that of a folder above
+    if not known:
+        stop(f"{needs}: there is no git remote `origin` here to take it from.")
+    host = r"(?:\w+://)?(?:[^@/]*@)?(?:ssh\.|www\.)?github\.com(?::\d+)?"
+    found = re.fullmatch(host + r"[:/]/*([\w.-]+/[\w.-]+?)(?:\.git)?/*", said.strip(), re.I)
+    if not found:
+        shown = re.sub(r"//[^@/]*@", "//", said.strip())  # without a password
+        stop(f"{needs}: the git remote `origin` is {shown}, and the badges are for repositories on GitHub.")
+    return found[1]
 
 
 def lock(args):

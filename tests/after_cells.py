@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbFile
 
-from tests.exercises import WRONG, exercises
+from helpers.exercises.stubs import exercises
+from tests.exercises import WRONG
 
 HERE = Path(__file__).resolve().parent
 MAKES_A_WIDGET = re.compile(r"\b(explore|play|upload|board|ask)\(")

@@ -1,54 +1,29 @@
-"""The exercises of a notebook: cells whose code ends in `...`, their solutions, and wrong answers with a word of the hint for each."""
-
-import ast
-import re
-from typing import NamedTuple
-
-BLOCK = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?)\n```\n", re.S)
-
-
-class Exercise(NamedTuple):
-    cell: str  # its source
-    stub: str  # the part of it that the reader completes; it ends in ...
-    solution: str | None  # what stands in the fold below the cell
-
-    @property
-    def name(self):
-        return re.match(r"(?:def )?(\w+)", self.stub)[1]
-
-    def answered(self, answer):
-        """The cell with an answer in the place of its stub."""
-        return self.cell.replace(self.stub, answer)
-
-    def completed(self, body):
-        """The cell with this in the place of the dots."""
-        return self.answered(self.stub.removesuffix("...") + body)
-
-
-def exercises(notebook):
-    """All exercises of a notebook, in their order."""
-    found = []
-    for cell, below in zip(notebook.cells, [*notebook.cells[1:], None]):
-        stub = cell.cell_type == "code" and "..." in cell.source and stub_in(cell.source)
-        if stub:
-            block = BLOCK.search(below.source) if below else None
-            found.append(Exercise(cell.source, stub, block and block[1]))
-    return found
-
-
-def stub_in(source):
-    """The source of the function, or of the name, that is still `...`; or None."""
-    for node in ast.parse(source).body:
-        last = node.body[-1] if isinstance(node, ast.FunctionDef) else node
-        if isinstance(last, (ast.Expr, ast.Assign)) and isinstance(last.value, ast.Constant) and last.value.value is Ellipsis:
-            return ast.get_source_segment(source, node)
-
+"""Wrong answers to the exercises of the notebooks, with a word of the hint that each must get."""
 
 SAME = "same = (labels[nearest_neighbors(features, features, {}).indices[:, {}]] == labels[:, None]).float();"
 FIELD = "size, stride = 0, 1\n    for k, s in windows: stride = {}; size += (k - 1) * stride; stride = {}\n   "
-GREY = "grey = lambda x: (x * x.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True);"
 MOMENTS = "mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction={});"
 LOOP = "\n    for step in range(steps): y = {}\n    return y"
+SORTED = "order = p.argsort(); passed = p[order] < level / torch.arange(len(p), 0, -1);"
+WALK = ("size, step, stride = 1, 0, 1\n    for k, s, p, d in layers: size += {}; step -= {}; stride = {}\n"
+        "    return size, stride, step")
+CAM = ("kept = {{}}\n    def forward(module, inputs, output):\n        kept['a'] = output.detach()\n"
+       "        output.register_hook(lambda g: kept.update(g=g))\n    handle = module.register_forward_hook(forward)\n"
+       "    z = x.detach().requires_grad_(); torch.autograd.grad(score(z).sum(), z); {1}\n    a, g = kept['a'], kept['g']\n"
+       "    return F.interpolate(({0}){2}, x.shape[2:], mode='bilinear')[:, 0]")
+STEPS = ("y = x\n    for _ in range(steps):\n        y = y.detach().requires_grad_(); g, = torch.autograd.grad(score(y).sum(), y)\n"
+         "        length = g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)\n"
+         "        y = (y {0} epsilon / steps * (g.sign() if norm == 'linf' else g / length)).clamp(0, 1)\n    return y.detach()")
+SQUARES = "s = F.pad(x.diff(dim=3), (0, 1)) ** 2 + F.pad(x.diff(dim=2), (0, 0, 0, 1)) ** 2;"
+WAY = ("mean = 0\n    for k in range({0}):\n        y = (start + (k + 0.5) / {0} * (x - start)).detach().requires_grad_()\n"
+       "        mean = mean + torch.autograd.grad(score(y).sum(), y)[0] / {0}\n   ")
+LAYERS = ("each = []\n    for name, t in targets.items():\n        f, t = features[name], torch.stack([t[0], {1}], 1)\n"
+          "        d = torch.stack([f.mean((2, 3)), {0}], 1) - t; each.append((d ** 2).sum((1, 2)) / {2})\n"
+          "    return torch.stack(each).{3}")
+CUTS = ("h, w = f.shape[2:]; here, there = f[..., :h - dy, :w - dx].flatten(2), f[..., dy:, dx:].flatten(2);")
+TAUGHT = ("from helpers.style import TransformNet; learner = TransformNet(['new']).to(crops.device)\n"
+          "    learner.load_state_dict({n: p.mean(0, keepdim=True) if n.endswith(('scale', 'shift')) else p "
+          "for n, p in painter.state_dict().items()});")
 WRONG = {
     # 01
     "my_probability": [
@@ -108,17 +83,6 @@ WRONG = {
         ("return (a & b).sum((1, 2)) / a.sum((1, 2))", "the first mask that is right"),
         ("return (a == b).float().mean((1, 2))", "pixels that agree"),
     ],
-    "my_guided": [
-        ("return (f > 0) * R", "plain backprop"),
-        ("return R.clamp(min=0)", "the deconvnet"),
-        ("return (f > 0) * (R > 0)", "multiply by R"),
-        ("return (f > 0) * R.abs()", "not turned round"),
-    ],
-    "my_channel": [
-        ('return activations(net, x, "relu4")["relu4"][:, 3].amax((1, 2))', "the strongest place"),
-        ('return activations(net, x, "relu4")["relu4"][:, 3].sum((1, 2))', "that is the sum"),
-        ('return activations(net, x, "relu4")["relu4"][:, 3].mean()', "for the whole batch"),
-    ],
     "my_fgsm": [
         ("return x + epsilon * g.sign()", "left [0, 1]"),
         ("return (x - epsilon * g.sign()).clamp(0, 1)", "lowers the loss"),
@@ -154,18 +118,113 @@ WRONG = {
         ("f = f.permute(0, 2, 3, 1).reshape(len(f), f.shape[1], -1); return f @ f.transpose(1, 2) / f.shape[2]", "mixed channels"),
         ("return torch.stack([g.flatten(1).cov(correction=0) for g in f])", "covariance"),
     ],
-    "keep_colours": [
-        (f"{GREY} return (content + grey(painted - content)).clamp(0, 1)", "right, and clamped"),
-        ("return content + (painted - content).mean(1, keepdim=True)", "green counts most"),
-        (f"{GREY} return painted + grey(content - painted)", "the colours of the painting"),
-        (f"{GREY} return grey(painted).expand_as(content)", "the painting in grey"),
-    ],
     "my_instance_norm": [
         ("return F.batch_norm(x, None, None, training=True)", "batch norm"),
         ("return F.layer_norm(x, x.shape[1:])", "layer norm"),
         ("return x - x.mean((2, 3), keepdim=True)", "the variance is still"),
         (f"{MOMENTS.format(0)} return (x - mean) / (variance + 1e-5)", "the root of the variance"),
         (f"{MOMENTS.format(1)} return (x - mean) / (variance + 1e-5).sqrt()", "correction=0"),
+    ],
+    # 05
+    "my_receptive_field": [
+        (WALK.format("(k - 1) * stride", "p * stride", "stride * s"), "dilation is missing"),
+        (WALK.format("(d * k - 1) * stride", "p * stride", "stride * s"), "not d k"),
+        (WALK.format("d * (k - 1) * stride", "0", "stride * s"), "the offset is missing"),
+        (WALK.format("d * (k - 1) * stride", "p", "stride * s"), "counted in that layer's pixels"),
+        (WALK.format("d * (k - 1)", "p", "1"), "strides are missing"),
+    ],
+    "my_map": [
+        ("return torch.randn(len(features), 2)", "hardly better than points by chance"),
+        ("return features[:, :2]", "no better than PCA's plane"),
+        ("return torch.zeros(len(features), 2)", "at one place"),
+        ("return features[:, 0]", "a point for each picture"),
+        ("return features[:, :2] / 0", "NaN or infinite"),
+    ],
+    "my_holm": [
+        ("return p < level", "nothing is corrected"),
+        ("return p < level / len(p)", "Bonferroni"),
+        (f"{SORTED} return passed[order.argsort()]", "stop at the first"),
+        (f"{SORTED} return (torch.arange(len(p)) <= passed.nonzero().max())[order.argsort()]", "Hochberg"),
+        (f"{SORTED} return passed.cumprod(0).bool()", "in the order of the p-values"),
+        ("p *= 2; return p < level", "in place"),
+    ],
+    "my_rival": [
+        ("return x", "a map for each picture"),
+        ("return torch.zeros_like(x[:, 0])", "points at nothing"),
+        ("return 0 / (x[:, 0] * 0)", "NaN or infinite"),
+        ("x -= 0.5; return x[:, 0]", "in place"),
+    ],
+    "my_occluder": [
+        ("return x[:, 0] * 0", "expected torch.bool"),
+        ("return x[:, 0] > 2", "no answer changes"),
+        ("return x > 0.5", "a mask for each picture"),
+    ],
+    "my_grad_cam": [
+        (CAM.format("g.mean((2, 3), keepdim=True) * a", "handle.remove()", ".sum(1, keepdim=True)"), "negative evidence"),
+        (CAM.format("g * a", "handle.remove()", ".sum(1, keepdim=True).relu()"), "HiResCAM"),
+        (CAM.format("a", "handle.remove()", ".sum(1, keepdim=True).relu()"), "no gradient is in it"),
+        (CAM.format("g.amax((2, 3), keepdim=True) * a", "handle.remove()", ".sum(1, keepdim=True).relu()"), "not its largest"),
+        (CAM.format("g.mean((2, 3), keepdim=True) * a", "pass", ".sum(1, keepdim=True).relu()"),
+         "still there"),
+    ],
+    "my_pgd": [
+        ("return x", "nothing has moved"),
+        ("return x + 1", "left [0, 1]"),
+        ("return torch.rand_like(x)", "project after every step"),
+        (f"{STEPS.format('-')}", "the score has fallen"),
+        (f"{STEPS.format('+')}", "change nothing"),
+    ],
+    "my_total_variation": [
+        ("return (x.diff(dim=3) ** 2).sum((1, 2, 3)) + (x.diff(dim=2) ** 2).sum((1, 2, 3))", "beta = 2 whatever"),
+        ("return x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3))", "adds |dx| and |dy|"),
+        (f"{SQUARES} return s.sqrt().mean((1, 2, 3))", "that is a mean"),
+        (f"{SQUARES} return s.sqrt().sum()", "for the whole batch"),
+        (f"{SQUARES} return s.sqrt().sum((1, 2, 3))", "NaN or infinite numbers in the gradient"),
+        (f"{SQUARES} return (s + 1e-12).sqrt().sum((1, 2, 3)).detach()", "the gradient was cut"),
+    ],
+    "my_parts": [
+        (f"{WAY.format('24')} return mean", "how far the value moved"),
+        (f"{WAY.format('24')} return (start - x) * mean", "the sign"),
+        (f"{WAY.format('24')} return (x - start) * mean", "miss the difference"),
+        (f"{WAY.format('40')} return (x - start) * mean", "40 gradients"),
+        ("return x - start", "no integrated gradient"),
+    ],
+    "my_ascent": [
+        ("return torch.full((len(classes), 3, 64, 64), 0.5)", "not even the network"),
+        ("return torch.full((len(classes), 3, 64, 64), 2.0)", "clamp after every step"),
+        ("return torch.zeros(1, 3, 64, 64)", "a picture for each class"),
+    ],
+    "my_moments": [
+        (LAYERS.format("f.var((2, 3), correction=0)", "t[1] ** 2", "(t ** 2).sum((1, 2))", "mean(0)"), "those are variances"),
+        (LAYERS.format("f.var((2, 3), correction=0)", "t[1]", "(t ** 2).sum((1, 2))", "mean(0)"), "compared with a deviation"),
+        (LAYERS.format("f.std((2, 3))", "t[1]", "(t ** 2).sum((1, 2))", "mean(0)"), "correction=0"),
+        (LAYERS.format("f.std((2, 3), correction=0)", "t[1]", "1", "mean(0)"), "squared length"),
+        (LAYERS.format("f.std((2, 3), correction=0)", "t[1]", "(t ** 2).sum((1, 2))", "sum(0)"), "the sum over the layers"),
+        (LAYERS.format("f.std((2, 3), correction=0).detach()", "t[1]", "(t ** 2).sum((1, 2))", "mean()"), "the whole batch"),
+    ],
+    "my_shifted_gram": [
+        ('return torch.einsum("bchw,bdhw->bcd", f, f.roll((-dy, -dx), (2, 3))) / f[0, 0].numel()', "joins the right edge"),
+        (f"{CUTS} return there @ here.transpose(1, 2) / here.shape[2]", "exchanged"),
+        (f"{CUTS} return here @ there.transpose(1, 2)", "that is the sum"),
+        (f"{CUTS} return here @ there.transpose(1, 2) / f[0, 0].numel()", "fewer pairs than places"),
+        (f"{CUTS} return here @ there.transpose(1, 2).detach() / here.shape[2]", "gradient"),
+    ],
+    "my_new_style": [
+        ("return painter", "expected one"),
+        (f"{TAUGHT} return learner", "the nearest old style"),
+        (f"{TAUGHT} learner.out.conv.weight.data += 1; return learner", "convolutions have changed"),
+        ("painter.out.conv.weight.data += 1; return painter", "its nine styles"),
+    ],
+    "my_painting": [
+        ("return content", "does it go down"),
+        ("return content + 1", "a picture must be one"),
+        ("return content[0]", "the shape is"),
+    ],
+    "my_flaw": [
+        ("return images", "hardly cheats"),
+        ("return images + 1", "from 0 to 1"),
+        ("return images[:, :1]", "the shape is"),
+        ("images.mul_(0.5); return images", "in place"),
     ],
     # 04
     "case": [

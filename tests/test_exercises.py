@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.exercises import WRONG, exercises
+from helpers.exercises.stubs import exercises
+from tests.exercises import WRONG
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}

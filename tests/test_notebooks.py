@@ -154,18 +154,32 @@ def test_size(path):
 # ---- On Colab --------------------------------------------------------------------------------------------------------
 
 
+def start_on_colab(path, folder, repository, after="", **environment):
+    """Runs a notebook's first code cell in a process, with google.colab there, /content in a folder, and this repository's address."""
+    cell, = [cell.source for cell in code_cells(nbformat.read(path, as_version=4)) if "google.colab" in cell.source]
+    cell = re.sub(r"(https://github\.com/)[\w.-]+/[\w.-]+", rf"\g<1>{repository}", cell).replace("/content", folder.as_posix())
+    code = f"import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n{cell}\n{after}"
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_colab_cell_fetches_the_course_and_works_in_its_folder(path, tmp_path):
-    """The cell as it stands, with google.colab there, git pointed at this repository, and /content in a folder of the test."""
-    cell, = [cell.source for cell in code_cells(nbformat.read(path, as_version=4)) if "google.colab" in cell.source]
-    address = re.search(r"https://github\.com/[\w.-]+/[\w.-]+", cell)[0]
-    code = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n" + cell.replace("/content", str(tmp_path))
-    code += "\nimport helpers; print(os.getcwd()); print(helpers.__file__)"
-    elsewhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+    """With git pointed at this repository, and with any address that `run.py badges` may have filled in."""
+    address = "https://github.com/octocat/course"
+    elsewhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT.as_posix()}.insteadOf", "GIT_CONFIG_VALUE_0": address}
     for _ in range(2):          # the second time it is there already
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | elsewhere, capture_output=True, text=True)
-        assert done.stdout.splitlines() == [f"{tmp_path}/course/notebooks", f"{tmp_path}/course/helpers/__init__.py"], done.stderr
+        after = "import helpers; print(os.getcwd()); print(helpers.__file__)"
+        done = start_on_colab(path, tmp_path, "octocat/course", after, **elsewhere)
+        course, found = tmp_path / "course", [Path(line) for line in done.stdout.splitlines()]
+        assert found == [course / "notebooks", course / "helpers" / "__init__.py"], done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_without_an_address_the_colab_cell_says_what_to_do_and_fetches_nothing(path, tmp_path):
+    done = start_on_colab(path, tmp_path, "ORG/REPO", PATH=os.devnull)
+    assert done.stderr.splitlines()[-1].startswith("AssertionError: Replace ORG/REPO above by the repository's owner/name")
+    assert not list(tmp_path.iterdir())
 
 
 # ---- The rules find what is wrong ------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """The files around the code agree with each other: dependencies, the lock, Binder, the commands that README names."""
 
 import ast
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,11 +12,13 @@ import tomllib
 from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,12 +198,74 @@ def test_post_build_installs_in_place_and_fails_where_helpers_cannot_be_imported
     assert len(python) == (fails != "pip") and all(re.match(rf"python in {tmp_path}/notebooks: .*helpers", line) for line in python)
 
 
+# ---- Codespaces ------------------------------------------------------------------------------------------------------
+
+
+def test_the_codespace_is_set_up_by_a_command_that_exists_and_has_its_kernel():
+    container = json.loads(text(".devcontainer/devcontainer.json"))
+    editor = container["customizations"]["vscode"]
+    assert container["image"].endswith("python:3.12") and SpecifierSet(PROJECT["requires-python"]).contains("3.12")
+    assert shlex.split(container["postCreateCommand"]) == ["python3", "run.py", "python", "-c", ""]     # sets up, and does nothing more
+    assert container["containerEnv"]["UV_TORCH_BACKEND"] == "cpu"
+    assert "ms-toolsai.jupyter" in editor["extensions"]
+    assert editor["settings"]["python.defaultInterpreterPath"] == "${containerWorkspaceFolder}/.venv/bin/python"
+    assert all((ROOT / name).exists() for name in container["customizations"]["codespaces"]["openFiles"])
+
+
+@pytest.mark.parametrize("names, origin", [({"CODESPACE_NAME": "cat"}, "https://cat-8888.app.github.dev"), ({}, None)])
+def test_in_a_codespace_jupyter_serves_the_forwarded_port_and_elsewhere_no_other_address(names, origin, monkeypatch):
+    container = json.loads(text(".devcontainer/devcontainer.json"))
+    assert container["forwardPorts"] == [8888] and "8888" in container["portsAttributes"]
+    assert container["containerEnv"]["JUPYTER_CONFIG_PATH"] == "${containerWorkspaceFolder}/.devcontainer"
+    for name in ("CODESPACE_NAME", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    settings = SimpleNamespace(ServerApp=SimpleNamespace(allow_origin=None))
+    exec(text(".devcontainer/jupyter_server_config.py"), {"get_config": lambda: settings})
+    assert settings.ServerApp.allow_origin == origin
+
+
+# ---- On GitHub -------------------------------------------------------------------------------------------------------
+
+
+def test_actions_run_readmes_commands_on_every_system_with_the_oldest_and_the_newest_python():
+    workflow = yaml.safe_load(text(".github/workflows/test.yml"))
+    (job,) = workflow["jobs"].values()
+    pythons = [f"3.{minor}" for minor in range(30) if SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}")]
+    assert job["strategy"]["matrix"] == {"os": ["ubuntu-latest", "macos-latest", "windows-latest"], "python": [pythons[0], pythons[-1]]}
+    assert {"push", "pull_request"} <= set(workflow[True])      # YAML 1.1 reads `on` as a yes
+    assert workflow["permissions"] == {"contents": "read"} and 30 <= job["timeout-minutes"] <= 120
+    assert job["env"]["UV_TORCH_BACKEND"] == "cpu"
+    readmes, run = re.findall(r"^python3 run\.py \w+", text("README.md"), re.M), "\n".join(step.get("run", "") for step in job["steps"])
+    assert len(readmes) == 2 and sorted(re.findall(r"^python3 run\.py \w+", run, re.M)) == sorted(readmes)
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert {"actions/checkout", "actions/setup-python"} <= {name.split("@")[0] for name in used}
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in used), used
+
+
+def test_dependabot_looks_after_the_actions_and_the_packages():
+    settings = yaml.safe_load(text(".github/dependabot.yml"))
+    assert settings["version"] == 2 and all(update["directory"] == "/" and update["schedule"]["interval"] for update in settings["updates"])
+    assert {update["package-ecosystem"] for update in settings["updates"]} == {"github-actions", "pip"}
+
+
+def test_the_citation_agrees_with_the_project_and_invents_nothing():
+    citation = yaml.safe_load(text("CITATION.cff"))
+    assert citation["cff-version"] == "1.2.0" and citation["message"] and citation["title"] in text("README.md")
+    assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]
+    assert [author["name"] for author in citation["authors"]] == re.findall(r"Copyright \(c\) \d+ (.+)", text("LICENSE"))
+    assert not {"doi", "identifiers"} & set(citation)
+    address = re.search(r"git clone (https://github\.com/[\w.-]+/[\w.-]+)", text("README.md"))[1]
+    assert citation["repository-code"] == address and "(CITATION.cff)" in text("README.md")
+
+
 # ---- Commands --------------------------------------------------------------------------------------------------------
 
 
-def test_readme_names_commands_that_exist():
-    named, known = (set(re.findall(r"python3 run\.py (\w+)", text(name))) for name in ("README.md", "run.py"))
-    assert {"lab", "test"} <= named <= known
+def test_the_commands_that_are_named_exist():
+    named, shown, known = (set(re.findall(r"python3 run\.py (\w+)", text(name))) for name in ("README.md", "CONTRIBUTING.md", "run.py"))
+    assert {"lab", "test"} <= named <= known and shown <= known
 
 
 def test_ci_runs_the_test_command_of_readme():
@@ -209,4 +275,4 @@ def test_ci_runs_the_test_command_of_readme():
 
 def test_readme_has_the_place_for_badges():
     inside = text("README.md").split("<!-- badges -->")[1].split("<!-- /badges -->")[0]
-    assert "mybinder.org" in inside and "colab.research.google.com" in inside
+    assert all(place in inside for place in ("mybinder.org", "colab.research.google.com", "codespaces.new"))

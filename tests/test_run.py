@@ -25,7 +25,7 @@ MANIFEST = """\
 name = "course"
 version = "0.1"
 dependencies = ["nbval", "pytest-xdist", "ruff"]
-optional-dependencies = { test = [] }
+optional-dependencies = { test = [], lecture = [] }
 [build-system]
 requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
@@ -40,6 +40,7 @@ README = """\
 [![Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/ORG/REPO/main?urlpath=lab)
 [![Colab](https://colab.research.google.com/assets/badge.svg)](https://colab.research.google.com/github/ORG/REPO/blob/main/a.ipynb)
 <!-- /badges -->
+[![Codespaces](https://github.com/codespaces/badge.svg)](https://codespaces.new/ORG/REPO?quickstart=1)
 git clone https://github.com/ORG/REPO
 `python3 run.py badges ORG/REPO` stays as it is, and so does https://github.com/ORG/REPO-2.
 """
@@ -227,7 +228,7 @@ def test_help_needs_no_environment_and_names_every_command(bare, args):
         (["tset"], "There is no command 'tset'. Did you mean test?"),
         (["xyzzy"], "There is no command 'xyzzy'. There are: "),
         (["notebooks", "01", "03"], "There is no 03 in notebooks/, only: 01_one, 02_two."),
-        (["badges"], "badges needs a repository as ORG/REPO"),
+        (["badges"], "badges needs a repository as ORG/REPO, such as octocat/course: there is no git remote `origin` here"),
         (["badges", "course"], "badges needs a repository as ORG/REPO"),
         (["badges", "https://github.com/a/b"], "badges needs a repository as ORG/REPO"),
         (["badges", "a/b", "c/d"], "badges needs a repository as ORG/REPO"),
@@ -241,13 +242,62 @@ def test_what_it_cannot_do_it_says_in_a_sentence(bare, args, sentence):
 
 
 def test_badges_can_be_filled_in_more_than_once(bare):
-    notebook = bare / "notebooks" / "01.ipynb"
-    notebook.write_text("git clone https://github.com/ORG/REPO")
+    others = [bare / name for name in ("notebooks/01.ipynb", "notebooks/GUIDE.md", "CITATION.cff", "CONTRIBUTING.md")]
+    for path in others:
+        path.write_text("git clone https://github.com/ORG/REPO")
     *lines, last = README.splitlines(keepends=True)
     for name in ("octocat/course", "someone.else/her-course"):
         assert run(bare, "badges", name).returncode == 0
         assert (bare / "README.md").read_text() == "".join(lines).replace("ORG/REPO", name) + last
-        assert notebook.read_text() == f"git clone https://github.com/{name}"
+        assert {path.read_text() for path in others} == {f"git clone https://github.com/{name}"}
+
+
+def cloned_from(folder, address):
+    """Makes a folder a clone whose remote has this address."""
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    subprocess.run(["git", "-C", folder, "remote", "add", "origin", address], check=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/octocat/her.course",
+        "https://github.com/octocat/her.course.git",
+        "https://octocat:secret@GitHub.com/octocat/her.course.git/",
+        "git@github.com:octocat/her.course",
+        "git@github.com:octocat/her.course.git",
+        "ssh://git@github.com/octocat/her.course.git",
+        "ssh://git@ssh.github.com:443/octocat/her.course.git",
+    ],
+)
+def test_badges_takes_the_repository_of_the_clone(bare, address):
+    cloned_from(bare, address)
+    done = run(bare, "badges")
+    assert done.returncode == 0 and "octocat/her.course now" in done.err
+    assert (bare / "README.md").read_text().count("octocat/her.course") == 4
+
+
+@pytest.mark.parametrize(
+    "address, shown",
+    [
+        ("https://gitlab.com/octocat/course.git", "https://gitlab.com/octocat/course.git"),
+        ("https://octocat:secret@example.org/github.com/octocat/course", "https://example.org/github.com/octocat/course"),
+        ("git@notgithub.com:octocat/course.git", "git@notgithub.com:octocat/course.git"),
+        ("https://github.com.example.org/octocat/course", "https://github.com.example.org/octocat/course"),
+        ("../course", "../course"),
+        ("https://github.com/octocat", "https://github.com/octocat"),
+    ],
+)
+def test_badges_takes_it_from_github_alone(bare, address, shown):
+    cloned_from(bare, address)
+    done = run(bare, "badges")
+    assert done.returncode == 1 and f"the git remote `origin` is {shown}, and" in done.err and done.err.count("\n") == 1
+    assert (bare / "README.md").read_text() == README
+
+
+def test_badges_does_not_ask_the_repository_around_the_course(bare):
+    cloned_from(bare.parent, "https://github.com/octocat/everything")
+    assert "there is no git remote `origin` here" in run(bare, "badges").err
 
 
 def test_badges_wants_its_marks(bare):

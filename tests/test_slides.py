@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers.recipes import slides
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = slides.lectures()
 STYLE = (ROOT / "notebooks/slides.css").read_text(encoding="utf-8")
 LECTURE = (ROOT / "notebooks/LECTURE.md").read_text(encoding="utf-8")
 # None goes on with the slide before; "-", which nbconvert also knows, would never be shown by jupyterlab-slideshow.
@@ -37,6 +37,10 @@ SLIDES = [pytest.param(slide, id=f"{name}-{number}") for name, number, slide in 
 
 
 # ---- The lecture -----------------------------------------------------------------------------------------------------
+
+
+def test_the_four_notebooks_of_the_course_are_lectured_from():
+    assert [path.stem for path in NOTEBOOKS] == ["01_activations", "02_gradients", "03_fun", "04_summary"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -64,6 +64,11 @@ Reveal.initialize({width: 1280, height: 720, margin: 0, center: false, controls:
 """
 
 
+def lectures():
+    """The notebooks that are lectured from: those that ask for the stylesheet of slides."""
+    return [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if FONTS in nbformat.read(path, as_version=4).metadata]
+
+
 def slide_type(cell):
     """What a cell is in the lecture: "slide", "fragment", "skip", "notes", or None where it goes on with the slide before it."""
     return cell.metadata.get("slideshow", {}).get("slide_type")
@@ -144,7 +149,7 @@ def main(args=None):
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "slides", metavar="DIR", help="default: build/slides")
     parser.add_argument("--notes", action="store_true", help="lists the slides, their minutes and notes, and writes nothing")
     options = parser.parse_args(args)
-    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    paths = lectures()
     if options.notes:
         for path in paths:
             shown = slides(nbformat.read(path, as_version=4))

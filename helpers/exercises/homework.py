@@ -1,0 +1,39 @@
+"""Writes the notebooks for students, with the points of each exercise and without solutions:  python3 run.py homework DIR"""
+
+import argparse
+from pathlib import Path
+
+import nbformat
+
+from helpers.exercises.stubs import SOLUTION, exercises
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def for_students(notebook):
+    """A copy of a notebook in which no solution stands; hints stay."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if cell.cell_type == "markdown":
+            cell.source = SOLUTION.sub("", cell.source).strip() or "*Your answer stands above.*"
+    return copy
+
+
+def main(args=None):
+    parser = argparse.ArgumentParser(prog="run.py homework", description=__doc__.split(":  ")[0])
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    folder = parser.parse_args(args).folder
+    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    there = [path.name for path in paths if (folder / path.name).exists()]
+    if there:
+        raise SystemExit(f"{folder} has {', '.join(there)} already, perhaps with somebody's answers: name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.write(for_students(notebook), folder / path.name)
+        found = [exercise for exercise in exercises(notebook) if exercise.points]
+        print(f"{folder / path.name}: {len(found)} exercises, {sum(exercise.points for exercise in found)} points")
+
+
+if __name__ == "__main__":
+    main()
