@@ -7,6 +7,8 @@
                                       executes the notebooks (or those whose names begin with NAME) and writes them as
                                       HTML to build/; --inplace also stores the outputs in the notebooks themselves;
                                       --look=squeezenet1_1 puts another network, untrained, where they look with a real one
+    python3 run.py slides [DIR]       writes the notebooks as slides to build/slides or DIR, to open without a network;
+                                      --notes lists the slides, their minutes and what to say (see notebooks/LECTURE.md)
     python3 run.py bench [NAME ...]   runs the benchmarks in tests/benchmarks/
     python3 run.py homework DIR       writes the notebooks for students: with points, without solutions
     python3 run.py grade FILE.ipynb [...] [--csv=FILE] [--seconds=N] [--seed=N]
@@ -225,6 +227,7 @@ COMMANDS["lab"] = lambda args: inside("-m", "jupyterlab", f"--ServerApp.root_dir
 COMMANDS["bench"] = lambda args: max(inside(path) for path in chosen("tests/benchmarks", "*.py", args))
 COMMANDS["homework"] = lambda args: inside("-m", "helpers.exercises.homework", *args, cwd=None)
 COMMANDS["grade"] = lambda args: inside("-m", "helpers.exercises.grade", *args, cwd=None)
+COMMANDS["slides"] = lambda args: inside("-m", "helpers.recipes.slides", *args, cwd=None)
 COMMANDS["python"] = lambda args: inside(*args, cwd=None)
 
 
