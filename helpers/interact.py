@@ -24,7 +24,7 @@ class Picture(ipywidgets.Image):
     description = Unicode("").tag(sync=True)        # a view takes a tooltip for its title only where a description is empty, not missing
 
     def tell(self, says):
-        self.tooltip = html.unescape(re.sub("<[^>]*>", " ", says))
+        self.tooltip = " ".join(html.unescape(re.sub("<[^>]*>", " ", says)).split())
 
 
 class Line(ipywidgets.HTML):
