@@ -170,7 +170,8 @@ def figure(data, caption, alt, width, kind="png"):
 def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=None):
     """Pictures side by side, each with its caption below; an image is (1,3,h,w) or (3,h,w), a map is (h,w) or (1,h,w).
 
-    A map is drawn by `heat`, and its caption says the range. The caption is the alt text, unless `alt` gives others.
+    A map is drawn by `heat`, and its caption says the range. `alt` says what is to be seen, to those who do not see it; the caption
+    stands in for it where there is none.
     Every pixel is kept as it is; `quality`, from 1 to 100, is for large sheets: it keeps about so much, in far fewer bytes.
     """
     from IPython.display import HTML
