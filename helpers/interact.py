@@ -28,7 +28,7 @@ class Picture(ipywidgets.Image):
 
 
 class Line(ipywidgets.HTML):
-    """A line of text that a screen reader reads out when it changes; not one that ends in "…", since that will change again."""
+    """A line of text for screen readers to read out when it changes; not one that ends in "…", since that will change again."""
 
     value = Unicode("").tag(sync=True, to_json=lambda text, _: text if text.endswith("…") else f'<span role="status">{text}</span>')
 

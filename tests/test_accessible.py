@@ -2,6 +2,7 @@
 
 import html
 import re
+from functools import cache, partial
 from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.drive import parts
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+read = cache(partial(nbformat.read, as_version=4))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -107,20 +109,20 @@ ALT_RULES = [names, captions, short, alike]
 @each_notebook
 @pytest.mark.parametrize("rule", ALT_RULES, ids=lambda rule: rule.__name__)
 def test_alt_texts_say_what_is_to_be_seen(rule, path):
-    complaints = [complaint for row in figures(nbformat.read(path, as_version=4)) for complaint in rule(row)]
+    complaints = [complaint for row in figures(read(path)) for complaint in rule(row)]
     assert not complaints, "\n".join([path.name, *complaints])
 
 
 @each_notebook
 def test_no_alt_text_serves_many_pictures(path):
     shown = {}
-    for alt, _, data in sum(figures(nbformat.read(path, as_version=4)), []):
+    for alt, _, data in sum(figures(read(path)), []):
         shown.setdefault(alt, set()).add(data)
     assert not [alt for alt, pictures in shown.items() if len(pictures) > 2]
 
 
 def test_the_readme_says_what_its_pictures_show():
-    page = nbformat.v4.new_notebook(cells=[new_markdown_cell((ROOT / "README.md").read_text(encoding="utf-8"))])
+    page = new_notebook(cells=[new_markdown_cell((ROOT / "README.md").read_text(encoding="utf-8"))])
     row = [figure for figure in sum(figures(page), []) if not figure[2].startswith("https://")]        # badges are links with a name
     assert row and not [complaint for figure in row for rule in ALT_RULES for complaint in rule([figure])]
 
@@ -182,7 +184,7 @@ def notebook_of(*cells, page=""):
 @each_notebook
 @pytest.mark.parametrize("rule", [wrong_headings, wrong_tables], ids=lambda rule: rule.__name__)
 def test_a_screen_reader_finds_its_way(rule, path):
-    assert not list(rule(nbformat.read(path, as_version=4)))
+    assert not list(rule(read(path)))
 
 
 @pytest.mark.parametrize("cells", [("## a",), ("# a", "# b"), ("# a", "### b"), ("# a\n## b", "## b"), ("## a", "# b")])
@@ -259,13 +261,13 @@ def test_a_palette_that_some_eyes_cannot_use_is_found():
 @each_eye
 @each_notebook
 def test_colours_that_a_cell_names_are_told_apart(path, eye):
-    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in read(path).cells if cell.cell_type == "code"]
     assert not [source for source in sources if len(hexes(source)) > 1 and nearest(hexes(source), eye) < TOLD_APART]
 
 
 @each_notebook
 def test_charts_take_the_palette(path):
-    sources = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    sources = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
     assert sources.count("import pyplot") == sources.count('plt.style.use("petroff10")') == 1
     assert sources.index("import pyplot") < sources.index("plt.style.use") < sources.index("plt.subplots")
     assert not re.search(r"tab\d\d|jet\b|rainbow|hsv|Set\d|cm\.\w+", sources)
@@ -310,7 +312,7 @@ def test_text_of_the_helpers_can_be_read_on_light_and_on_dark():
 
 @each_notebook
 def test_text_of_a_notebook_can_be_read_on_light_and_on_dark(path):
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in read(path).cells:
         pages = [cell.source] if cell.cell_type == "markdown" else [o.get("data", {}).get("text/html", "") for o in cell.outputs]
         assert not [found for page in pages for found in faint(page)]
 
@@ -388,8 +390,7 @@ def test_a_line_is_read_out_when_it_changes_and_not_while_it_will_change_again()
 
 @each_kind
 def test_what_a_widget_says_is_in_such_a_line(kind):
-    assert kind == "board" or len(parts(widgets()[kind], Line)) == 1
-    assert isinstance(widgets()["board"].children[1], Line)
+    assert len(parts(widgets()[kind], Line)) == 1
 
 
 def test_who_answers_by_key_stays_on_the_button():
@@ -401,4 +402,4 @@ def test_who_answers_by_key_stays_on_the_button():
 
 @each_notebook
 def test_all_widgets_of_the_notebooks_are_made_by_the_helpers(path):
-    assert not [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and "ipywidgets" in cell.source]
+    assert not [cell for cell in read(path).cells if cell.cell_type == "code" and "ipywidgets" in cell.source]
