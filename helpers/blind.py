@@ -21,7 +21,8 @@ def blind_test(cards, *, choices=4, width=2 * WIDTH, seed=0):
         raise ValueError(f"Got {len(names)} different names for {choices} choices; expected at least as many names, and 2 choices.")
     dice, screen, right = random.Random(seed), Screen(), {kind: [] for _, _, kind in cards}
     offers = [dice.sample([*dice.sample([n for n in names if n != name], choices - 1), name], choices) for _, name, _ in cards]
-    buttons = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+    # The same buttons get other names: new ones would take the focus from whoever presses them by key.
+    buttons = ipywidgets.HBox([ipywidgets.Button() for _ in range(choices)], layout={"flex_flow": "row wrap"})
 
     def ask():
         n = sum(map(len, right.values()))
@@ -30,12 +31,17 @@ def blind_test(cards, *, choices=4, width=2 * WIDTH, seed=0):
                              for kind, hits in right.items())
             screen.text.value, buttons.children = f"Done. {said}.", ()
             return
-        picture, name, kind = cards[n]
-        screen.show(picture, f"Picture {n + 1} of {len(cards)}: what is it?", width)
-        buttons.children = [ipywidgets.Button(description=offer) for offer in offers[n]]
-        for button in buttons.children:
-            button.on_click(lambda pressed: (right[kind].append(pressed.description == name), ask()))
+        screen.show(cards[n][0], f"Picture {n + 1} of {len(cards)}: what is it?", width)
+        for button, offer in zip(buttons.children, offers[n]):
+            button.description = offer
 
+    def choose(pressed):
+        _, name, kind = cards[sum(map(len, right.values()))]
+        right[kind].append(pressed.description == name)
+        ask()
+
+    for button in buttons.children:
+        button.on_click(choose)
     ask()
     return ipywidgets.VBox([screen, buttons])
 

@@ -1,6 +1,7 @@
 """What moves in a notebook: live synthesis, controls that a picture follows, a button for the reader's own picture."""
 
 import html
+import re
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ from itertools import count, takewhile
 
 import ipywidgets
 from IPython.display import display
+from traitlets import Unicode
 
 from helpers.images import load_image
 from helpers.show import WIDTH, png
@@ -16,31 +18,46 @@ from helpers.show import WIDTH, png
 SLOW = 0.15     # seconds: a picture that takes longer follows a slider once it is let go, not all along its way
 
 
+class Picture(ipywidgets.Image):
+    """A picture that a screen reader can name: an Image widget has no alt text, and `tell` gives it a title."""
+
+    description = Unicode("").tag(sync=True)        # a view takes a tooltip for its title only where a description is empty, not missing
+
+    def tell(self, says):
+        self.tooltip = " ".join(html.unescape(re.sub("<[^>]*>", " ", says)).split())
+
+
+class Line(ipywidgets.HTML):
+    """A line of text for screen readers to read out when it changes; not one that ends in "…", since that will change again."""
+
+    value = Unicode("").tag(sync=True, to_json=lambda text, _: text if text.endswith("…") else f'<span role="status">{text}</span>')
+
+
 class Screen(ipywidgets.VBox):
-    """A picture of its own size, and a line of text below it."""
+    """A picture of its own size, and a line of text below it, which is the picture's title as well."""
 
     def __init__(self, says=""):
         # Hidden until there is a picture: browsers draw an empty one as broken.
-        self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
-        self.text = ipywidgets.HTML(says)
+        self.picture = Picture(format="png", layout={"align_self": "flex-start", "max_width": "100%", "display": "none"})
+        self.text = Line(says)
         super().__init__([self.picture, self.text])
 
     def show(self, image, says, width=6 * WIDTH):
-        # An Image widget has no alt text, and a tooltip breaks its view: the line of text says what is shown.
         self.picture.value, self.picture.layout.display = png(image, width, quick=True), None
+        self.picture.tell(says)
         self.text.value = says
 
     def follow(self, steps, every, width, more=lambda: ""):
         """Passes on the steps, and shows them: at most one in `every` seconds, and the last."""
         last, step = 0.0, None
 
-        def show():
-            self.show(step.image[:1].clamp(0, 1), f"step {step.index}, loss {step.loss:.3f}{more()}", width)
+        def show(end=""):
+            self.show(step.image[:1].clamp(0, 1), f"step {step.index}, loss {step.loss:.3f}{more()}{end}", width)
 
         with suppress(KeyboardInterrupt):       # the kernel's stop button: whoever stops it wants to keep the picture
             for step in steps:
                 if time.monotonic() - last > every:
-                    show()
+                    show(" …")
                     last = time.monotonic()
                 yield step
         if step is not None:
@@ -189,7 +206,7 @@ def board(fill, /, *, width=WIDTH, **controls):
     box = ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), button], layout={"flex_flow": "row wrap"})])
 
     def empty():        # what still draws on the wall that was there before is not seen any more
-        text, wall = ipywidgets.HTML("…"), ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+        text, wall = Line("…"), ipywidgets.HBox(layout={"flex_flow": "row wrap"})
         box.children = box.children[0], text, wall
         return text, wall
 
@@ -198,7 +215,8 @@ def board(fill, /, *, width=WIDTH, **controls):
         for image, caption in fill(uploaded(button), **values(widgets)):
             if wall not in box.children:        # something was changed meanwhile
                 return
-            picture = ipywidgets.Image(value=png(image, width, quick=True), format="png", layout={"width": "100%"})
+            picture = Picture(value=png(image, width, quick=True), format="png", layout={"width": "100%"})
+            picture.tell(caption)
             fixed = {"width": f"{width}px", "flex": "0 0 auto", "margin": "4px"}     # or a row squeezes its pictures
             wall.children += ipywidgets.VBox([picture, ipywidgets.HTML(caption)], layout=fixed),
             took.append(time.monotonic() - began)
@@ -220,7 +238,7 @@ def ask(question, answers, *, right):
     if right not in answers:
         raise ValueError(f"Got right={right!r}; expected one of {list(answers)}.")
     choice = ipywidgets.RadioButtons(options=list(answers), value=None, layout={"width": "max-content"})
-    says = ipywidgets.HTML()
+    says = Line()
 
     def judge(change):
         says.value = "" if change.new is None else f"{'✓' if change.new == right else '✗'} {answers[change.new]}"

@@ -94,9 +94,11 @@ def picture_map(images, points, *, frames=None, cells=36, side=24):
     """Pictures laid out where their points are, (n,3,h,w) and (n,2) -> (1,3,H,W), on a square grid of `cells` each way.
 
     The first coordinate grows to the right, the second upwards. Of those that fall in one cell, the first is shown.
-    `frames` gives each a number from 0 for the colour of its frame, (n,): those of matplotlib's tab10.
+    `frames` gives each a number from 0 for the colour of its frame, (n,): those of matplotlib's petroff10, which all eyes can
+    tell apart (Petroff 2021).
     """
-    from matplotlib import colormaps
+    from matplotlib import color_sequences
+    from matplotlib.colors import to_rgb
     if points.shape != (len(images), 2):
         raise ValueError(f"Got points {tuple(points.shape)} for {len(images)} images; expected ({len(images)}, 2).")
     points = points.detach().cpu().float()
@@ -110,7 +112,7 @@ def picture_map(images, points, *, frames=None, cells=36, side=24):
         taken.add((column, row))
         picture = small[n]
         if frames is not None:
-            picture = torch.tensor(colormaps["tab10"](int(frames[n]) % 10)[:3])[:, None, None].repeat(1, side, side)
+            picture = torch.tensor(to_rgb(color_sequences["petroff10"][int(frames[n]) % 10]))[:, None, None].repeat(1, side, side)
             picture[:, 2:-2, 2:-2] = small[n][:, 2:-2, 2:-2]
         top, left = (cells - 1 - row) * side, column * side
         sheet[:, top:top + side, left:left + side] = picture
@@ -168,7 +170,8 @@ def figure(data, caption, alt, width, kind="png"):
 def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=None):
     """Pictures side by side, each with its caption below; an image is (1,3,h,w) or (3,h,w), a map is (h,w) or (1,h,w).
 
-    A map is drawn by `heat`, and its caption says the range. The caption is the alt text, unless `alt` gives others.
+    A map is drawn by `heat`, and its caption says the range. `alt` says what is to be seen, to those who do not see it; the caption
+    stands in for it where there is none.
     Every pixel is kept as it is; `quality`, from 1 to 100, is for large sheets: it keeps about so much, in far fewer bytes.
     """
     from IPython.display import HTML

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TO_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 COME_WITH = {"ipython": "ipywidgets", "nbclient": "jupyterlab", "nbconvert": "jupyterlab", "nbformat": "jupyterlab",
-             "threadpoolctl": "scikit-learn"}
+             "threadpoolctl": "scikit-learn", "traitlets": "ipywidgets"}
 # Written with spaces for dots: this file names no registry either.
 REGISTRIES = "pypi org|pythonhosted org|download pytorch org|anaconda org|conda-forge org|npmjs org|npmjs com|debian org|ubuntu com"
 REGISTRY = re.compile(r"\b(?:" + REGISTRIES.replace(" ", r"\.") + r")\b", re.I)

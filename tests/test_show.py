@@ -114,7 +114,7 @@ def test_a_map_puts_pictures_where_their_points_are():
 
 
 def test_a_frame_has_the_colour_of_its_group():
-    sheet = picture_map(torch.zeros(2, 3, 8, 8), torch.tensor([[0.0, 0.0], [1.0, 1.0]]), frames=torch.tensor([0, 3]), cells=2, side=8)
+    sheet = picture_map(torch.zeros(2, 3, 8, 8), torch.tensor([[0.0, 0.0], [1.0, 1.0]]), frames=torch.tensor([0, 2]), cells=2, side=8)
     blue, red = sheet[0, :, 8, 0], sheet[0, :, 0, 8]
     assert blue.argmax() == 2 and red.argmax() == 0 and (sheet[0, :, 4, 12] == 0).all()
 

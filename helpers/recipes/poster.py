@@ -21,7 +21,7 @@ from helpers.recipes.thumbnails import SHOTS, THUMBNAILS
 WIDTH, HEIGHT, SIDE = 1000, 1030, 78        # of the sheet, and of a thumbnail
 TITLE = "Everything here is a scalar function of an image"
 LINE = "Twenty-two methods. Each arrow names the one change that turns a method into the next."
-# A column says with which rule: left, right, tint, heading. Blue, orange and green that all eyes can tell apart.
+# A column says with which rule: left, right, tint, heading. All eyes can tell the tints of neighbours apart.
 COLUMNS = [(28, 372, "#e3edf7", "look, or evaluate"), (374, 640, "#fdeeda", "differentiate once"),
            (642, 996, "#e0f1e8", "descend, or ascend")]
 # A row says what the scalar is: top, bottom, name.

@@ -4,7 +4,8 @@ from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
-from matplotlib import colormaps
+from matplotlib import color_sequences
+from matplotlib.colors import to_rgb
 from sklearn.manifold import TSNE
 
 from helpers.activations import activations
@@ -151,7 +152,7 @@ def fooled():
 
 def page(points, kinds):
     """Points on a page, (n,2) and (n,) -> (1,3,h,w), each a square in the colour of its kind."""
-    colours = torch.tensor([colormaps["tab10"](int(kind))[:3] for kind in kinds])[:, :, None, None]
+    colours = torch.tensor([to_rgb(color_sequences["petroff10"][int(kind)]) for kind in kinds])[:, :, None, None]
     return F.pad(picture_map(colours.expand(-1, -1, 8, 8), points, cells=26, side=8), [8] * 4, value=1.0)
 
 
