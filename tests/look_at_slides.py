@@ -36,6 +36,10 @@ MEASURE = """smallest => {
   for (const e of slide.querySelectorAll('img, table, pre')) {
     if (seen(e)) { check(e.getBoundingClientRect(), e.alt || e.tagName); shown += 1; }
   }
+  for (const e of slide.querySelectorAll('*')) {      // what a box of its own cuts off
+    const hidden = getComputedStyle(e).overflow !== 'visible' && (e.scrollWidth > e.clientWidth + 2 || e.scrollHeight > e.clientHeight + 2);
+    if (hidden && seen(e) && !e.closest('.MathJax')) outside.push(e.innerText.slice(0, 60));
+  }
   const title = slide.querySelector('.slide-title, h1, h2, h3');
   return {title: title ? title.innerText : '', shown, outside, small, unset: slide.innerText.includes('$$')};
 }"""

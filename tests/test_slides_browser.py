@@ -52,6 +52,7 @@ def test_notes_open_by_key_without_a_network(chromium, folder):
     ('<p style="font-size: 14px">Tiny</p>', "small: 14px: Tiny"),
     ('<p style="font-size: 24px; margin-top: 700px">Low</p>', "does not fit: Low"),
     ('<pre style="font-size: 24px">' + "wide " * 40 + "</pre>", "does not fit: wide"),
+    ('<div style="font-size: 24px; width: 90px; overflow: hidden">Twiceaslongasthat</div>', "does not fit: Twice"),
     ('<p style="font-size: 14px; display: none">Hidden</p>', None),
     ('<p style="font-size: 24px">$$x^2$$</p>', "mathematics that is not set"),
 ])
