@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import helpers.exercises.checks as check
-from helpers.exercises.verdict import CUT, NOT_TRIED, RIGHT, called, unlike, verdict
+from helpers.exercises.verdict import CUT, NOT_TRIED, RIGHT, Verdict, called, told, unlike, untouched, verdict
 
 RIGHT_ANSWER = torch.tensor([1.0, 2.0])
 SLIPS = [(torch.tensor([2.0, 4.0]), "that is twice as much"), (torch.tensor(3.0), "that is the sum"), ([3e-6, 1e-6], "that is tiny")]
@@ -88,3 +88,21 @@ def test_a_check_prints_for_a_reader_and_returns_to_a_grader(capsys):
     masks = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0)) < 0.5
     assert check.iou(answer, *masks) is None and capsys.readouterr().out == "✓ right\n"
     assert check.iou.__wrapped__(answer, *masks) == RIGHT and capsys.readouterr().out == ""
+
+
+def stub(x, y=1):       # a stub may have arguments, and a comment
+    ...
+
+
+def answered(x):
+    return x
+
+
+def test_a_stub_is_seen_before_its_check_does_any_work(capsys):
+    worked = []
+    check_it = told(lambda mine: worked.append(1) or Verdict(1.0, "✓ right"))
+    check_it(stub)
+    assert capsys.readouterr().out == "○ not tried yet\n" and not worked
+    check_it(answered)
+    assert capsys.readouterr().out == "✓ right\n" and worked
+    assert not untouched(torch.sin) and not untouched(7)

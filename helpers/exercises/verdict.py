@@ -25,9 +25,16 @@ CUT = wrong("the numbers are right, but the gradient was cut: no .detach(), .ite
 def told(check):
     """The check, printing its verdict as a reader wants it; `check.__wrapped__` returns it, as a grader does."""
     @wraps(check)
-    def prints(*arguments, **options):
-        print(check(*arguments, **options).says)
+    def prints(mine, *arguments, **options):
+        print((NOT_TRIED if untouched(mine) else check(mine, *arguments, **options)).says)
     return prints
+
+
+def untouched(mine):
+    """Whether a function is still `...`: then no check needs to draw its pictures."""
+    def stub():
+        ...
+    return getattr(mine, "__code__", None) is not None and mine.__code__.co_code == stub.__code__.co_code
 
 
 def called(mine, *inputs):
