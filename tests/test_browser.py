@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,6 +121,13 @@ class Desk:
 # ---- Fixtures --------------------------------------------------------------------------------------------------------
 
 
+def told(folder):
+    """What a server that runs says of itself there, or None."""
+    for path in folder.glob("jpserver-*.json"):
+        with suppress(ValueError):      # half written
+            return json.loads(path.read_text())
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """JupyterLab on a copy of the notebooks, since it saves; its settings are those of someone who never started it before."""
@@ -133,10 +140,9 @@ def lab(tmp_path_factory):
                                   start_new_session=True)
     try:
         end = time.monotonic() + 120
-        while not (told := list(folder.glob("jupyter_runtime_dir/jpserver-*.json"))):
+        while not (about := told(folder / "jupyter_runtime_dir")):
             assert server.poll() is None and time.monotonic() < end, (folder / "log").read_text()
             time.sleep(0.1)
-        about = json.loads(told[0].read_text())
         yield SimpleNamespace(url=about["url"], token=about["token"], folder=folder)
     finally:
         os.killpg(server.pid, signal.SIGTERM)       # it ends its kernels, too

@@ -62,7 +62,8 @@ def run_widgets(client):
 
 def main(names):
     os.environ["OMP_NUM_THREADS"] = "1"      # as binder/start has it
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # kernels inherit it; on Linux only, and so is what tells of memory
+    if hasattr(os, "sched_setaffinity"):     # on Linux, and there only the memory is known, too
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the kernels inherit it
     print(*HEAD, sep=" | ")
     failed = 0
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
