@@ -273,6 +273,22 @@ def test_ci_runs_the_test_command_of_readme():
     assert os.access(ROOT / ".ci/run", os.X_OK) or sys.platform == "win32"
 
 
+@WINDOWS
+@pytest.mark.parametrize("installed", [True, False])
+def test_ci_installs_chromium_or_says_that_it_could_not(tmp_path, installed):
+    """With stand-ins that write down how they were called, and nothing else to be found."""
+    calls, programs = tmp_path / "calls", {"id": "echo 0", "apt-get": f"exit {int(not installed)}", "python3": "exit 0"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {calls}\n{does}\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "dirname").symlink_to(shutil.which("dirname"))
+    done = subprocess.run([shutil.which("bash"), ROOT / ".ci/run"], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0 and ("tests in a browser are skipped" in done.stderr) == (not installed)
+    called = calls.read_text().splitlines()
+    assert called[1] == "apt-get update" and called[-1] == "python3 run.py test"
+    assert (called[2].split()[1] == "install" and called[2].endswith(" chromium")) == installed
+
+
 def test_readme_has_the_place_for_badges():
     inside = text("README.md").split("<!-- badges -->")[1].split("<!-- /badges -->")[0]
     assert all(place in inside for place in ("mybinder.org", "colab.research.google.com", "codespaces.new"))

@@ -57,7 +57,7 @@ def execute(path, out, *, inplace, look=None):
                 break
             print(f"{path.stem}  cell {number}/{len(cells)}  {time.perf_counter() - begin:.1f} s", flush=True)
         client.set_widgets_metadata()
-        print(f"{path.stem}: {time.perf_counter() - start:.0f} s{peak_memory(client.km.provisioner.pid)}", flush=True)
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s{memory_note(client.km.provisioner.pid)}", flush=True)
     out.mkdir(exist_ok=True)
     (out / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
     if inplace and not failure:
@@ -70,14 +70,19 @@ def execute(path, out, *, inplace, look=None):
 
 
 def peak_memory(pid):
-    """The largest memory of a process so far, as ", 700 MB at most"; nothing where the system has no /proc."""
+    """The largest memory of a process so far, and how much of it is pages of GPU libraries, in MB; zeros where the system has no /proc."""
     try:
         peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        unused = gpu_libraries(Path(f"/proc/{pid}/smaps").read_text())
+        return (int(peak[1]) * 1024 / 1e6 if peak else 0), gpu_libraries(Path(f"/proc/{pid}/smaps").read_text())
     except OSError:
-        return ""
+        return 0, 0
+
+
+def memory_note(pid):
+    """The same in words, as ", 700 MB at most"; nothing where it isn't known."""
+    peak, unused = peak_memory(pid)
     note = f", {unused:.0f} MB of it the pages of GPU libraries" if unused >= 1 else ""  # builds for CPUs come without them
-    return f", {int(peak[1]) * 1024 / 1e6:.0f} MB at most{note}" if peak else ""
+    return f", {peak:.0f} MB at most{note}" if peak else ""
 
 
 def gpu_libraries(smaps):
