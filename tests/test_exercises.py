@@ -35,6 +35,17 @@ def test_a_solution_is_the_whole_answer(exercise):
     assert head(exercise.solution) == head(exercise.stub)
 
 
+@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.name)
+def test_its_size_is_told(exercise):
+    assert exercise.size in ("Short", "Half an hour", "Open"), "no line such as **Short, 5 minutes, 1 point.** above it"
+    assert exercise.points in ({"Short": [1], "Half an hour": [0, 5], "Open": [10]}[exercise.size])
+
+
+def test_there_are_enough_of_each_size():
+    sizes = [exercise.size for exercise in ALL]
+    assert sizes.count("Short") >= 12 and sizes.count("Half an hour") >= 10 and sizes.count("Open") >= 4
+
+
 def test_every_exercise_has_three_wrong_answers():
     assert {exercise.name for exercise in ALL} == set(WRONG)
     assert all(len({hint for _, hint in answers}) >= 3 for answers in WRONG.values())
