@@ -101,7 +101,7 @@ def variation(mine, *, seed=0):
 @told
 def parts(mine, net, *, seed=0):
     """mine(score, x, start, steps): integrated gradients whose parts sum to score(x) - score(start), (b,3,h,w) -> the same shape."""
-    x, k = with_numbers(net, 8, seed)
+    x, k = with_numbers(net, 4, seed)
     start, calls, score = torch.full_like(x, 0.5), [], of_class(net, k)
 
     def counted(x):
@@ -115,7 +115,7 @@ def parts(mine, net, *, seed=0):
         return wrong(f"the shape is {tuple(got.shape)}, expected {tuple(x.shape)}: a part for each value of each picture")
     got = got.detach()
     with torch.no_grad():
-        risen, truth = score(x) - score(start), integrated_gradients(score, x, steps=256)
+        risen, truth = score(x) - score(start), integrated_gradients(score, x, steps=128)
     off = lambda a: (relative(a - truth, truth).sqrt().mean()).item()
     if sum(calls) > 26:
         return wrong(f"{sum(calls)} gradients, where 24 steps were asked for")

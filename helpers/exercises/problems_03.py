@@ -102,9 +102,9 @@ def new_style(mine, net, grams, crops, photo, *, seed=0):
         drawn = made.eval()(photo)
         nearest = min(of(painter(photo, name)) for name in painter.styles)
         kept = content_loss(style_features(net, drawn, ["relu4"])["relu4"], style_features(net, photo, ["relu4"])["relu4"]).item()
-    if kept > 0.9:
-        return wrong(f"the style is there, and the photograph is not: its content loss is {kept:.2f}, and a grey picture's is about 1")
     if of(drawn) >= nearest:
         return wrong(f"on a photograph that it did not train on, its style loss is {of(drawn):.3f}; the nearest old style has "
                      f"{nearest:.3f}. Start from the mean of the old scales and shifts, and train longer, or in larger steps")
+    if kept > 0.9:
+        return wrong(f"the style is there, and the photograph is not: its content loss is {kept:.2f}, and a grey picture's is about 1")
     return Verdict(1.0, f"✓ right: style loss {of(drawn):.3f} on a photograph that it did not train on, the nearest old one {nearest:.3f}")
