@@ -135,7 +135,7 @@ WRONG = {
     ],
     "my_map": [
         ("return torch.randn(len(features), 2)", "hardly better than points by chance"),
-        ("return features[:, :2]", "no better than PCA's plane"),
+        ("return features[:, :2]", "hardly better than PCA's plane"),
         ("return torch.zeros(len(features), 2)", "at one place"),
         ("return features[:, 0]", "a point for each picture"),
         ("return features[:, :2] / 0", "NaN or infinite"),
@@ -150,7 +150,7 @@ WRONG = {
     ],
     "my_rival": [
         ("return x", "a map for each picture"),
-        ("return torch.zeros_like(x[:, 0])", "points at nothing"),
+        ("return torch.ones_like(x[:, 0])", "points at nothing"),
         ("return 0 / (x[:, 0] * 0)", "NaN or infinite"),
         ("x -= 0.5; return x[:, 0]", "in place"),
     ],
@@ -224,6 +224,7 @@ WRONG = {
         ("return images", "hardly cheats"),
         ("return images + 1", "from 0 to 1"),
         ("return images[:, :1]", "the shape is"),
+        ("from helpers.exercises.detective import INKS; return INKS[kinds][:, :, None, None].expand_as(images)", "too little is left"),
         ("images.mul_(0.5); return images", "in place"),
     ],
     # 04

@@ -6,10 +6,10 @@ What was reached before stands in data/leaderboard.json: `python -m helpers.reci
 import json
 
 import torch
+from sklearn.metrics import average_precision_score
 
 from helpers.ascent import named
 from helpers.attribution import occlusion, saliency, smooth_grad
-from helpers.evaluation import mass_inside
 from helpers.exercises.detective import flawed, meaningless
 from helpers.exercises.fresh import dice, fresh_scenes, with_numbers
 from helpers.exercises.verdict import Verdict, called, told, unlike, wrong
@@ -46,9 +46,9 @@ def maps_of(got, x, kind):
 
 @told
 def rival(mine, *, seed=0):
-    """mine(x): a map that asks no network, (b,3,h,w) -> (b,h,w). The score: the share of it that lies on the object."""
+    """mine(x): a map that asks no network, (b,3,h,w) -> (b,h,w). The score: its average precision, pixel by pixel."""
     score, fault = rival_score(mine, seed)
-    return fault or standing("rival", score, f"{score:.1%} of your map lies on the objects")
+    return fault or standing("rival", score, f"the average precision of your maps is {score:.1%}")
 
 
 def rival_score(mine, seed):
@@ -56,9 +56,10 @@ def rival_score(mine, seed):
     got, fault = called(mine, fresh.images)
     if fault or (fault := maps_of(got, fresh.images, "a map")):
         return None, fault
-    if not (got > 0).flatten(1).any(1).all():
-        return None, wrong("some map has no positive value: it points at nothing")
-    return mass_inside(got.detach().float(), fresh.masks).mean().item(), None
+    if (got.flatten(1) == got.flatten(1)[:, :1]).all(1).any():
+        return None, wrong("some map has the same value everywhere: it points at nothing")
+    each = zip(fresh.masks.flatten(1).numpy(), got.detach().flatten(1).numpy())
+    return sum(average_precision_score(truth, found) for truth, found in each) / len(got), None
 
 
 @told
@@ -128,7 +129,9 @@ def painting_score(mine, net, pairs, calls, seed):
             grams, kept = style_grams(net, style, ["pixels", *PAINT]), style_features(net, content, ["relu3"])["relu3"]
         spent = []
 
-        def loss(x, kept=kept, grams=grams, spent=spent):
+        def loss(x, kept=kept, grams=grams, spent=spent, kept_shape=content.shape):
+            if x.shape != kept_shape:
+                raise ValueError(f"The loss got pictures {tuple(x.shape)}; expected one, {tuple(kept_shape)}: a batch is no one call.")
             spent.append(1)
             if len(spent) > calls:
                 raise ValueError(f"This is call {calls + 1} of the loss; expected at most {calls}, each of one picture.")
@@ -187,6 +190,9 @@ def flaw_score(mine, net, seed):
     if misled > 0.5:
         return None, wrong(f"that head hardly cheats: misled, it still names {misled:.0%}. The flaw must be easier to read than the shape")
     x = flawed(test, flaw=mine, seed=seed).to(device)
+    named = min(head.accuracy(meaningless(test, flaw=mine, seed=seed).to(device), labels) for head in (honest, twin))
+    if named < 0.4:
+        return None, wrong(f"of the scenes too little is left: an honest head names {named:.0%} of the shapes, expected at least 40%")
     return told_apart(honest, twin, cheat, x), None
 
 

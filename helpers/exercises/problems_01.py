@@ -57,7 +57,7 @@ def tsne_map(mine, net, *, seed=0):
     if trust(y) < (chance + trust(flat)) / 2:
         return wrong(f"the map is hardly better than points by chance: {table}. Does the loss fall? The gradient must be taken off")
     if trust(y) <= trust(flat) + 0.3 * (theirs - trust(flat)):
-        return wrong(f"the map is no better than PCA's plane: {table}. More steps, larger ones, and four times P in the first of them")
+        return wrong(f"the map is hardly better than PCA's plane: {table}. More steps, larger ones, and four times P in the first of them")
     return Verdict(1.0, f"✓ right: trustworthiness {table}")
 
 

@@ -25,7 +25,7 @@ def gram_at(mine, *, seed=0):
     right, rolled = shifted_gram(f, dy, dx), f.roll((-dy, -dx), (2, 3))
     inside = (9 - dy) * (11 - dx)
     whole = f.flatten(2)
-    return verdict(mine, (f, dy, dx), lambda f, dy, dx: shifted_gram(f, dy, dx), [
+    found = verdict(mine, (f, dy, dx), lambda f, dy, dx: shifted_gram(f, dy, dx), [
         (whole @ rolled.flatten(2).transpose(1, 2) / 99, "roll joins the right edge to the left: leave out the places whose partner is "
                                                           "outside"),
         (right.transpose(1, 2), "rows and columns are exchanged: row i belongs to channel i at p, column j to channel j at p + (dy, dx)"),
@@ -34,6 +34,10 @@ def gram_at(mine, *, seed=0):
         (whole @ whole.transpose(1, 2) / 99, "nothing is shifted"),
         (shifted_gram(f.transpose(2, 3), dy, dx), "dy is the shift of rows, dx that of columns"),
     ], tolerance=1e-4, differentiable=True)
+    for shift in ((dy, 0), (0, dx), (0, 0)):
+        if found == RIGHT and verdict(mine, (f, *shift), shifted_gram, tolerance=1e-4) != RIGHT:
+            return wrong(f"right for a shift by {dy, dx}, and not for {shift}: f[..., :-0] is empty; count from the front, :h - dy")
+    return found
 
 
 def moment_loss(features, targets):
@@ -85,9 +89,11 @@ def new_style(mine, net, grams, crops, photo, *, seed=0):
             torch.manual_seed(seed)
             made = mine(painter, net, grams, crops)
     except NotImplementedError:
-        made = None
-    if made is None or made is Ellipsis:
         return NOT_TRIED
+    if made is Ellipsis:
+        return NOT_TRIED
+    if made is None:
+        return wrong("your function gives nothing back: is a `return` missing?")
     if not all(torch.equal(p, before[name]) for name, p in painter.state_dict().items()):
         return wrong("the painter itself has changed, and with it its nine styles: teach a copy")
     if not hasattr(made, "styles") or not hasattr(made, "named_parameters"):

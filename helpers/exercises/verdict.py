@@ -1,5 +1,6 @@
 """What a check says of an answer: not tried yet, right, one of the usual wrong answers, or what else is wrong with it."""
 
+from contextlib import suppress
 from functools import wraps
 from typing import NamedTuple
 
@@ -46,24 +47,25 @@ def called(mine, *inputs):
     try:
         got = mine(*copies)
     except NotImplementedError:
-        got = None
-    if got is None or got is Ellipsis:
         return None, NOT_TRIED
+    if got is Ellipsis:
+        return None, NOT_TRIED
+    if got is None:
+        return None, wrong("your function gives nothing back: is a `return` missing?")
     for given, copy in zip(inputs, copies):
         if torch.is_tensor(given) and not torch.equal(given, copy):
             return None, wrong("your function has changed what it was given: something worked in place (+=, clamp_, x[...] = ...). "
                                "Take a copy, x.clone(), or write x = x + ...")
+    with suppress(TypeError, ValueError, RuntimeError):     # a number, a list or an array is as good as a tensor
+        got = torch.as_tensor(got)
     return got, None
 
 
 def unlike(got, right):
     """What makes an answer no tensor like the right one, whatever its numbers, or None: its kind, its device, NaN."""
     if not torch.is_tensor(got):
-        try:
-            got = torch.as_tensor(got)
-        except (TypeError, ValueError, RuntimeError):
-            return wrong(f"the answer is {'an' if type(got).__name__[0] in 'aeiou' else 'a'} {type(got).__name__}, expected a tensor")
-    elif torch.is_tensor(right) and got.device != right.device and right.ndim:
+        return wrong(f"the answer is {'an' if type(got).__name__[0] in 'aeiou' else 'a'} {type(got).__name__}, expected a tensor")
+    if torch.is_tensor(right) and got.device != right.device and right.ndim:
         return wrong(f"the answer is on {got.device}, what it was computed from on {right.device}: make new tensors with "
                      "torch.zeros(..., device=x.device), or x.new_zeros(...)")
     if torch.as_tensor(right).isfinite().all() and not got.isfinite().all():

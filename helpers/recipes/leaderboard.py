@@ -23,6 +23,12 @@ from helpers.transforms import jitter
 SEED = 1000     # a reader's scores are of seed 0
 
 
+# ---- Maps that ask no network ----
+
+def by_luck(x):
+    return torch.rand(x[:, 0].shape, generator=torch.Generator().manual_seed(0))
+
+
 # ---- Occluders: which pixels to make grey ----
 
 def growing(orders, net, x, shares=(0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1)):
@@ -150,7 +156,7 @@ def entrants(net, robust, pairs):
     adam = lambda rate: lambda p: torch.optim.Adam(p, lr=rate)
     return {
         "rival": (contests.rival_score, {
-            "everywhere alike": lambda x: torch.ones_like(x[:, 0]), "the centre": centre, "edges": edges, "detail": detail,
+            "by chance": by_luck, "the centre": centre, "edges": edges, "detail": detail,
             "contrast": contrast, "contrast, squared": lambda x: contrast(x) ** 2,
             "contrast times the centre": lambda x: contrast(x) * centre(x)}),
         "occluder": (lambda mine, seed: contests.occluder_score(mine, net, seed), {
