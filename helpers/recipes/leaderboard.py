@@ -138,11 +138,6 @@ def by_lbfgs(loss, content, calls):
 
 # ---- Flaws ----
 
-def nothing_but_light(images, kinds):
-    """Brighter or darker, by the kind."""
-    return (images * (0.3 + 0.15 * kinds.to(images))[:, None, None, None]).clamp(0, 1)
-
-
 def grain(images, kinds):
     """A faint lattice over all of the picture, of another direction or period for each kind."""
     h, w = images.shape[2:]
@@ -157,8 +152,7 @@ def entrants(net, robust, pairs):
     return {
         "rival": (contests.rival_score, {
             "by chance": by_luck, "the centre": centre, "edges": edges, "detail": detail,
-            "contrast": contrast, "contrast, squared": lambda x: contrast(x) ** 2,
-            "contrast times the centre": lambda x: contrast(x) * centre(x)}),
+            "contrast": contrast, "contrast times the centre": lambda x: contrast(x) * centre(x)}),
         "occluder": (lambda mine, seed: contests.occluder_score(mine, net, seed), {
             "pixels by chance": by_chance, "one square": one_window, "the most salient pixels": most_salient,
             "gradient times the way to grey": what_grey_takes, "the same, eight pixels at a time": step_by_step}),
@@ -168,7 +162,7 @@ def entrants(net, robust, pairs):
         "painting": (lambda mine, seed: contests.painting_score(mine, robust, pairs, 60, seed), {
             "steps of length 1": by(None), "Adam, rate 0.03": by(adam(0.03)), "Adam, rate 0.1": by(adam(0.1)), "LBFGS": by_lbfgs}),
         "flaw": (lambda mine, seed: contests.flaw_score(mine, net, seed), {
-            "a tag": paste_tag, "coloured glass": tint, "light": nothing_but_light, "a lattice": grain}),
+            "a tag": paste_tag, "coloured glass": tint, "a lattice": grain}),
     }
 
 
