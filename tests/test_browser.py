@@ -67,7 +67,8 @@ RAN = "() => window.ran || window.wrong.length"
 # What a learner would see: a line of text that tells of an error, a widget that isn't there, a broken picture, a broken formula.
 SEEN = """() => {
     const all = what => [...document.querySelectorAll(`.jp-Notebook ${what}`)];
-    const lines = all('.widget-html-content > b').filter(b => /^\\w+:$/.test(b.textContent)).map(b => b.parentNode.textContent);
+    const bold = all('.widget-html-content > b, .widget-html-content > [role=status] > b');
+    const lines = bold.filter(b => /^\\w+:$/.test(b.textContent)).map(b => b.parentNode.textContent);
     const views = all('.jp-OutputArea-output').map(output => output.textContent)
         .filter(text => /^\\s*Error displaying widget/.test(text));
     const broken = all('img').filter(img => getComputedStyle(img).display !== 'none' && img.complete && !img.naturalWidth);
