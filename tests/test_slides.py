@@ -143,7 +143,7 @@ def test_notes_and_slides_are_in_a_file(folder, path):
     text, shown = (folder / f"{path.stem}.html").read_text(encoding="utf-8"), slides.slides(read(path))
     sections = len(re.findall(r"<section[^>]*>\s*<section", text))
     assert text.count('<aside class="notes">') == len(shown) == sections - 1     # the last has the pictures' credits
-    assert slides.WIDGET not in text
+    assert slides.STILL not in text
     plain = html.unescape(text)
     for slide in shown:
         assert slides.title(slide) in plain and slides.told(slide[0])[:30] in plain
@@ -157,7 +157,7 @@ def test_a_small_notebook_becomes_slides():
     lecture = {"lecture": {"minutes": 1, "notes": "Ask <b>why</b>."}}
     words = {slides.FONTS: {"styles": {":root": {"--title": '"A \\"picture\\" & more"'}}}}
     picture = new_output("execute_result", {"text/html": '<div><img alt="A cat" src="data:,"><br><small>A cat: Ada, CC0.</small></div>'})
-    widget = new_output("display_data", {"text/plain": slides.WIDGET})
+    widget = new_output("display_data", {"text/plain": slides.STILL})
     code = cell("code", "x", "slide", **lecture, **words)
     code.outputs = [picture, widget]
     cells = [cell("text", "## First\n\nProse.", "slide", **lecture), cell("code", "skipped()", "skip"), cell("code", "y", None), code]

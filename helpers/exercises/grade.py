@@ -37,11 +37,10 @@ def sources(path):
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
             try:
-                ast.parse(cell.source)
+                nodes = ast.parse(cell.source).body
             except SyntaxError:
-                yield cell.source, []
-            else:
-                yield cell.source, ast.parse(cell.source).body
+                nodes = []
+            yield cell.source, nodes
 
 
 def defined(node):

@@ -86,7 +86,7 @@ MARKED = {
     "my_variation": lambda mine, s: on(check.variation, mine, uniform(s, 3, 3, 9, 8)),
     # 03
     "dream_gradient": lambda mine, s: on(check.dream_gradient, mine, normal(s, 1, 16, 4, 5)),
-    "my_distance": lambda mine, s: on(check.window_distance, mine),
+    "my_distance": lambda mine, s: check.window_distance.__wrapped__(mine, seed=s),
     "my_gram": lambda mine, s: on(check.gram, mine, normal(s, 2, 5, 6, 7)),
     "my_instance_norm": lambda mine, s: on(check.instance_norm, mine, normal(s, 2, 3, 6, 5)),
     # The problems

@@ -17,6 +17,7 @@ from nbconvert import HTMLExporter
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STILL = "(A widget: it appears when the notebook runs.)"     # what is stored in its place
 
 
 LOOK, LOADED = 'LOOK = "efficientnet-lite0"', "load_net(LOOK), True"     # as the notebooks have them
@@ -64,7 +65,7 @@ def execute(path, out, *, inplace, look=None):
         notebook.metadata = metadata  # without the widgets' state, which is large and soon stale
         for output in (output for _, cell in cells for output in cell.outputs):
             if output.get("data", {}).pop(WIDGET, None):
-                output.data["text/plain"] = "(A widget: it appears when the notebook runs.)"
+                output.data["text/plain"] = STILL
         nbformat.write(notebook, path)
     return failure
 

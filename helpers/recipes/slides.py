@@ -19,10 +19,11 @@ import nbformat
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 
+from helpers.recipes.notebooks import STILL
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 FONTS = "@deathbeds/jupyterlab-fonts"
-WIDGET = "(A widget: it appears when the notebook runs.)"
 BESIDE = {"reveal": ("sphinx_revealjs", "_static/revealjs"), "mathjax": ("jupyter_server_mathjax", "static")}
 UNUSED = shutil.ignore_patterns("*.map", "*.esm.js", "theme", "highlight", "markdown", "math", "search", "zoom", "otf")
 TEMPLATE = """\
@@ -111,7 +112,7 @@ def deck(notebook):
             cell = nbformat.from_dict(cell)
             cell.metadata.update({name: html.escape(words(cell, name)) for name in ("title", "text") if words(cell, name)})
             if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if output.get("data", {}).get("text/plain") != WIDGET]
+                cell.outputs = [output for output in cell.outputs if output.get("data", {}).get("text/plain") != STILL]
             cells.append(cell)
             if cell.metadata.get("lecture"):
                 cells.append(new_markdown_cell(told(cell), metadata={"slideshow": {"slide_type": "notes"}}))
