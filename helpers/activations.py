@@ -33,9 +33,10 @@ def activations(net, x, names):
 
     def keep(name):
         def hook(module, inputs, output):
-            if get_ident() != here:     # a board or a player uses the same network in a thread of its own
+            if get_ident() != here or name in found:    # a board or a player uses the same network in a thread of its own
                 return
-            found.setdefault(name, output.clone())    # a copy, since an in-place layer after this one would overwrite it
+            last = len(found) + 1 == len(hooks)
+            found[name] = output if last else output.clone()    # an in-place layer may follow, and would overwrite it
             if len(found) == len(hooks):
                 raise Enough
         return hook

@@ -100,7 +100,8 @@ def grad_cam(net, x, layer, score):
         hook.remove()
     if not found or found[0].ndim != 4:
         raise ValueError(f"Layer {layer!r} has no maps; expected one whose output is (b, channels, h, w), such as the last convolution.")
-    gradient, = torch.autograd.grad(y.sum(), found[0], allow_unused=True)
+    with torch.enable_grad():
+        gradient, = torch.autograd.grad(y.sum(), found[0], allow_unused=True) if y.requires_grad else (None,)
     if gradient is None:
         raise ValueError(f"The score does not depend on layer {layer!r}.")
     cam = (gradient.mean((2, 3), keepdim=True) * found[0].detach()).sum(1, keepdim=True).relu()
@@ -166,18 +167,21 @@ class _Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, f, rule, top, in_place):
-        ctx.save_for_backward((f > 0) if top is None else (f > 0) & (f < top))
-        ctx.rule = rule
         if in_place:
             ctx.mark_dirty(f)
-            return f.clamp_(0, top)
-        return f.clamp(0, top)
+        h = f.clamp_(0, top) if in_place else f.clamp(0, top)
+        ctx.save_for_backward(h)        # it tells where the ReLU was on, and the layer after it keeps it anyway
+        ctx.rule, ctx.top = rule, top
+        return h
 
     @staticmethod
     def backward(ctx, R):
-        on, = ctx.saved_tensors
-        R = R.clamp(min=0)                                                      # deconvnet: [R > 0] R
-        return R * on if ctx.rule == "guided" else R, None, None, None          # guided: [f > 0] [R > 0] R
+        h, = ctx.saved_tensors
+        R = R.clamp(min=0)                              # deconvnet: [R > 0] R
+        if ctx.rule == "guided":                        # guided: [f > 0] [R > 0] R; a product with a mask takes twice as long
+            aten = torch.ops.aten
+            R = aten.threshold_backward(R, h, 0) if ctx.top is None else aten.hardtanh_backward(R, h, 0, ctx.top)
+        return R, None, None, None
 
 
 def relu(input, inplace=False):

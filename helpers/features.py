@@ -126,11 +126,16 @@ def pca(x, k=2):
     if len(x) < 2 or not 1 <= k <= min(x.shape):
         raise ValueError(f"Got k={k} components of {len(x)} rows of {x.shape[1]} features; expected 1 to {min(x.shape)}, "
                          "of at least 2 rows.")
-    mean = x.mean(0)
-    _, S, Vt = torch.linalg.svd(x - mean, full_matrices=False)
-    largest = Vt.gather(1, Vt.abs().argmax(1, keepdim=True))
-    variances = S.square() / (len(x) - 1)
-    return PCA(mean, (Vt * largest.sign())[:k], variances[:k], (variances / variances.sum().clamp(min=1e-30))[:k])
+    mean, (n, d) = x.mean(0), x.shape
+    wide = in_double(x - mean)
+    # The eigenvectors of d x d or of n x n products, whichever are fewer, are found sooner than an SVD. A product has half of
+    # a number's digits to lose, so it is taken in double precision.
+    squares, vectors = torch.linalg.eigh(wide.T @ wide if d <= n else wide @ wide.T)
+    squares, vectors = squares.flip(0)[:k].clamp(min=0), vectors.flip(1)[:, :k]
+    components = vectors.T if d <= n else torch.linalg.qr(wide.T @ vectors).Q.T     # (k,d), of length 1 even where nothing varies
+    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+    shares = squares / wide.square().sum().clamp(min=1e-30)
+    return PCA(mean, *(v.to(x) for v in (components * largest.sign(), squares / (n - 1), shares)))
 
 
 # ---- Linear probes: what can be read off a layer by one linear map? Alain & Bengio 2016 ----

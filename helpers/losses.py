@@ -47,8 +47,22 @@ def gram_matrix(features):
     if features.ndim != 4 or 0 in features.shape:
         raise ValueError(f"Got {describe(features)} as features; expected (b, channels, height, width), as a convolution "
                          "gives them. Try an earlier layer, or a larger picture.")
-    f = features.float().flatten(2)        # sums over many places: float32, also where the network runs in less
-    return f @ f.transpose(1, 2) / f.shape[2]
+    f = features.float().movedim(1, 3).flatten(1, 2)        # (b,h w,c), in float32 even where the network runs in less: the sums are long
+    return _Products.apply(f) / f.shape[1]
+
+
+class _Products(torch.autograd.Function):
+    """f^T f, (b,n,c) -> (b,c,c). Its derivative is one product, where autograd would compute one for each of both factors, and add."""
+
+    @staticmethod
+    def forward(ctx, f):
+        ctx.save_for_backward(f)
+        return f.transpose(1, 2) @ f
+
+    @staticmethod
+    def backward(ctx, G):
+        f, = ctx.saved_tensors
+        return f @ (G + G.transpose(1, 2))
 
 
 def relative(difference, target):

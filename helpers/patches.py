@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from helpers.activations import activations, find_layer
-from helpers.errors import check_k
-from helpers.images import pair
+from helpers.attribution import gradient_of
+from helpers.errors import check_k, describe
+from helpers.images import check_images, pair
 
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 POINTWISE = (nn.ReLU, nn.ReLU6, nn.Dropout, nn.BatchNorm2d, nn.Identity)
@@ -35,6 +36,17 @@ class ReceptiveField:
             return top, left, top + self.size, left + self.size
         h, w = pair(image)
         return max(top, 0), max(left, 0), min(top + self.size, h), min(left + self.size, w)
+
+    def windows(self, units, side):
+        """What to cut out of a side of so many pixels for each unit -> (starts, one length for all), in whole strides.
+
+        In it, the units before this one are computed from the same pixels as in the whole image; where that can't be, it is all.
+        """
+        lead = self.offset % self.stride
+        length = -(-(lead + self.size) // self.stride) * self.stride
+        if length >= side or side % self.stride:
+            return [0] * len(units), side
+        return [min(max(self.offset + unit * self.stride - lead, 0), side - length) for unit in units], length
 
     def after(self, module, side):
         """The field after a layer with a window of k of our units, p of them padding, moving by s; its input has `side` of them."""
@@ -119,10 +131,14 @@ def shrunk(module, side):
 
 @dataclass(frozen=True, eq=False)
 class TopPatches:
-    """For each channel its k strongest answers, strongest first: values and indices of images (channels,k), boxes (channels,k,4)."""
+    """For each channel its k strongest answers, strongest first: values and indices of images (channels,k), boxes (channels,k,4).
+
+    `units` (channels,k,2) are the row and the column of the place in the layer's map, `boxes` what it sees of the picture.
+    """
 
     values: torch.Tensor
     indices: torch.Tensor
+    units: torch.Tensor
     boxes: torch.Tensor
 
 
@@ -143,15 +159,21 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         a = a if a.ndim == 4 else a[..., None, None]                            # (b,channels,i,j)
         if field is None and max(a.shape[2:]) > 1:
             field = receptive_field(net, layer, image=tuple(x.shape[2:]))
-        peaks, at = a.flatten(2).max(2)                                         # (b,channels): each image's largest, and where
-        numbers = torch.arange(seen, seen + len(x), device=a.device)[:, None].expand_as(at)
-        found = torch.stack([numbers, *boxes(field, at // a.shape[3], at % a.shape[3], x.shape[2:])], 2)
-        tops, places = (peaks, found) if tops is None else (torch.cat([tops, peaks]), torch.cat([places, found]))
-        tops, order = (v[:k] for v in tops.sort(dim=0, descending=True, stable=True))       # of equals, the first stays
-        places = places.gather(0, order[..., None].expand(-1, -1, 5))
+        peaks = a.amax((2, 3))                                                  # (b,channels): each image's largest
+        if tops is None:
+            tops, places = peaks[:0], torch.zeros(1, a.shape[1], 7, dtype=torch.long, device=a.device)
+        before = len(tops)
+        tops, order = (v[:k] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))   # of equals, the first stays
+        places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 7))
+        rank, channel = (order >= before).nonzero().T           # where a peak is, is asked only of those that are among the best now
+        number = order[rank, channel] - before
+        at = a[number, channel].flatten(1).argmax(1)
+        i, j = at // a.shape[3], at % a.shape[3]
+        places[rank, channel] = torch.stack([number + seen, i, j, *boxes(field, i, j, x.shape[2:])], 1)
         seen += len(x)
     check_k(k, seen, "images. (A generator gives its images only once)")
-    return TopPatches(tops.T, places[..., 0].T, places[..., 1:].transpose(0, 1))
+    indices, units, found = places.transpose(0, 1).split([1, 2, 4], dim=2)
+    return TopPatches(tops.T, indices[..., 0], units, found)
 
 
 def boxes(field, i, j, size):
@@ -161,3 +183,32 @@ def boxes(field, i, j, size):
         return torch.zeros_like(i), torch.zeros_like(i), torch.full_like(i, h), torch.full_like(i, w)
     top, left, bottom, right = field.box(i, j)
     return top.clamp(min=0), left.clamp(min=0), bottom.clamp(max=h), right.clamp(max=w)
+
+
+def unit_gradient(net, x, layer, channel, units):
+    """The gradient of one unit for each image, (b,3,h,w) and units (b,2), their rows and columns in the map -> (b,3,h,w).
+
+    It is zero outside the unit's receptive field, so the network runs on that part of the image only, and on a little more, so
+    that strides fall on the same pixels. Within `relu_backward("guided")` it is the guided gradient.
+    Raises ValueError for units outside the map, and for layers whose units see the whole image.
+    """
+    check_images(x)
+    units = torch.as_tensor(units)
+    if units.is_floating_point() or units.shape != (len(x), 2):
+        raise ValueError(f"Got {describe(units)} as units; expected a row and a column of the map for each of {len(x)} images, (b, 2).")
+    field = receptive_field(net, layer, image=tuple(x.shape[2:]))
+    (tops, height), (lefts, width) = (field.windows(at, side) for at, side in zip(units.T.tolist(), x.shape[2:]))
+    parts = [(slice(n, n + 1), slice(None), slice(i, i + height), slice(j, j + width)) for n, (i, j) in enumerate(zip(tops, lefts))]
+    i, j = (units.cpu() - torch.tensor([tops, lefts]).T // field.stride).T
+
+    def unit(z):
+        a = activations(net, z, layer)[layer]
+        if not (0 <= channel < a.shape[1] and (units >= 0).all() and i.max() < a.shape[2] and j.max() < a.shape[3]):
+            raise ValueError(f"Got channel {channel} and units {units.tolist()}, of which some are not among the {a.shape[1]} channels "
+                             f"of {layer!r} or not in its map for images of {x.shape[2]} x {x.shape[3]} pixels.")
+        return a[torch.arange(len(z)), channel, i, j]
+
+    found, whole = gradient_of(unit, torch.cat([x[part] for part in parts])), torch.zeros_like(x)
+    for part, one in zip(parts, found.split(1)):
+        whole[part] = one
+    return whole

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.losses import content_loss, gram_matrix, phase_variance, style_loss, total_variation
+from helpers.losses import _Products, content_loss, gram_matrix, phase_variance, style_loss, total_variation
 
 
 def test_a_checkerboard_by_hand():
@@ -154,3 +154,19 @@ def test_phase_variance_does_not_see_what_is_no_lattice():
     assert x.grad.abs().sum() > 0
     with pytest.raises(ValueError, match="at least 4"):
         phase_variance(noise[..., :3])
+
+
+def test_the_products_have_the_derivative_that_differences_have():
+    f = noise(2, 5, 3).double().requires_grad_()
+    assert torch.autograd.gradcheck(_Products.apply, f) and torch.autograd.gradgradcheck(_Products.apply, f)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_gram_has_the_layout_of_the_features(layout):
+    f = noise(2, 8, 6, 5).contiguous(memory_format=layout).requires_grad_()
+    weights = noise(2, 8, 8, seed=2)            # not symmetric
+    found, = torch.autograd.grad((weights * gram_matrix(f)).sum(), f)
+    plain, = torch.autograd.grad((weights * torch.einsum("bchw,bdhw->bcd", f, f) / 30).sum(), f)
+    torch.testing.assert_close(found, plain)
+    if layout is torch.channels_last:
+        assert found.is_contiguous(memory_format=layout)

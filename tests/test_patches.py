@@ -7,9 +7,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from helpers.activations import activations
+from helpers.attribution import input_gradient, relu_backward
 from helpers.images import pair
 from helpers.nets import load_net
-from helpers.patches import ReceptiveField, receptive_field, top_patches
+from helpers.patches import ReceptiveField, receptive_field, top_patches, unit_gradient
 
 
 def field(f):
@@ -368,3 +369,58 @@ def test_nothing_is_changed_by_a_stream_that_breaks(random_net, images, unchange
         assert not top_patches(random_net, x, "conv2", 1).values.requires_grad
     with torch.inference_mode():
         assert top_patches(random_net, images, "conv2", 1).indices.shape == (64, 1)
+
+
+# ---- One unit's gradient ----
+
+
+def whole_gradient(net, x, layer, channel, units):
+    return input_gradient(lambda z: activations(net, z, layer)[layer][torch.arange(len(z)), channel, *torch.as_tensor(units).T], x)
+
+
+@pytest.mark.parametrize("rule", ["plain", "guided"])
+@pytest.mark.parametrize("name, layer, size", [
+    ("coursenet", "conv1", 64), ("coursenet", "pool2", 64), ("coursenet", "relu5", 64), ("coursenet", "conv3", (96, 64)),
+    ("coursenet", "conv3", (70, 61)), ("vgg11", "relu3_2", 96), ("squeezenet1_1", "fire2", 96), ("resnet18", "layer1", 96),
+    ("efficientnet-lite0", "block3", 96), ("efficientnet-lite0", "block5", 192), ("efficientnet-lite0", "block2", 97)])
+def test_a_unit_s_gradient_is_that_of_the_whole_picture(nets, rule, name, layer, size):
+    net, generator = copy.deepcopy(nets[name]).double(), torch.Generator().manual_seed(0)
+    h, w = pair(size)
+    x = torch.rand(1, 3, h, w, generator=generator).double().expand(6, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+    _, _, i, j = activations(net, x[:1], layer)[layer].shape
+    units = [[0, 0], [i - 1, j - 1], [0, j // 2], [i // 2, 1], [i // 2, j // 2], [i // 3, 2 * j // 3]]
+    with relu_backward(rule):
+        found, wanted = (f(net, x, layer, 3, units) for f in (unit_gradient, whole_gradient))
+    assert wanted.flatten(1).norm(dim=1).gt(0).any() and found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_only_what_the_unit_sees_is_computed(random_net):
+    seen, x = [], torch.rand(2, 3, 224, 224)
+    hook = random_net.conv1.register_forward_hook(lambda module, inputs, output: seen.append(tuple(inputs[0].shape)))
+    try:
+        unit_gradient(random_net, x, "conv2", 0, [[40, 40], [0, 111]])
+    finally:
+        hook.remove()
+    assert seen == [(2, 3, 12, 12)]         # it sees 11 pixels, and moves by 2
+
+
+def test_windows_by_hand():
+    field = ReceptiveField(size=11, stride=2, offset=-5)        # unit 20 sees pixels 35 to 45
+    assert field.windows([20, 0, 31], 64) == ([34, 0, 52], 12)
+    assert field.windows([20, 0], 63) == ([0, 0], 63)           # an odd side: strides would fall on other pixels from its end
+    assert field.windows([1], 12) == ([0], 12)
+
+
+@pytest.mark.parametrize("units", [[[16, 0], [0, 0]], [[0, -1], [0, 0]], [[0, 0]], [[0.5, 0], [0, 0]]])
+def test_units_outside_the_map(random_net, units):
+    with pytest.raises(ValueError, match="units"):
+        unit_gradient(random_net, torch.rand(2, 3, 64, 64), "relu5", 0, units)
+
+
+def test_units_of_the_best_patches_have_their_values(random_net, many):
+    found = top_patches(random_net, many, "relu3", 4, batch=5)
+    a = activations(random_net, many, "relu3")["relu3"]
+    channels = torch.arange(a.shape[1])[:, None].expand(-1, 4)
+    torch.testing.assert_close(a[found.indices, channels, found.units[..., 0], found.units[..., 1]], found.values)
+    assert top_patches(random_net, many, "fc7", 2).units.eq(0).all()

@@ -1,0 +1,126 @@
+"""Rows for notebooks 3 and 4: textures, styles, the painter, deletion and insertion, scenes."""
+
+import sys
+
+import numpy as np
+import torch
+from races.common import LAST, error, in_half, network, world
+from races.gradients import STEPS, alike, plain_loop
+from races.race import Race, close
+
+from helpers.activations import activations
+from helpers.art import draw_style
+from helpers.evaluation import replacement_curve
+from helpers.images import photos, resize
+from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
+from helpers.nets import fast
+from helpers.optimize import descend, last
+from helpers.param import PixelImage
+from helpers.style import load_transform_net, style_grams, style_transfer
+from helpers.texture import efros_leung
+from helpers.world.scenes import render_scenes
+
+RELUS = ["relu1", "relu2", "relu3", "relu4", "relu5"]
+STYLES = {"coursenet-robust": (RELUS, "relu3"),
+          "efficientnet-lite0": (["stem_relu", "block2", "block4", "block6", "block9"], "block6")}
+
+
+def styles():
+    """Ten steps of style transfer, and of texture, which has no content; the plain loop is that of inversion."""
+    for name, (layers, deep) in STYLES.items():
+        net, photo = network(name), photos()["temple"].load(192).contiguous(**LAST)
+        grams = {layer: gram_matrix(f) for layer, f in activations(net, draw_style("strokes"), layers).items()}
+        wanted = activations(net, photo, deep)[deep]
+        texture = lambda a, z, grams=grams: 3 * style_loss(a, grams) + 0.3 * total_variation(z) / z[0, 0].numel()
+        losses = {"texture": texture,
+                  "style": lambda a, z, texture=texture, deep=deep, wanted=wanted: content_loss(a[deep], wanted) + texture(a, z)}
+        for work, loss in losses.items():
+            start = lambda work=work, photo=photo: PixelImage(photo if work == "style" else 0.5 + 0.1 * torch.sin(7 * photo))
+
+            def ours(exact=True, loss=loss, start=start, net=net, layers=layers):
+                def whole(z):
+                    with fast(z.device, exact=exact):
+                        found = activations(net, z.contiguous(**LAST), layers)
+                    return loss(found, z).sum()
+                return last(descend(start(), whole, steps=10, optimizer=STEPS)).image
+
+            loop = lambda loss=loss, start=start, name=name, layers=layers: plain_loop(name, layers, start(), loss)
+            yield Race(f"{work}, {name}, 192 px, 10 steps", ours, {"a plain loop": loop}, {"a plain loop": 1.5},
+                       half=lambda ours=ours: ours(False), same=alike, agree=error)
+
+
+def textures():
+    """The loop of the tests compares each pixel's window with all of the source's; neither scikit-image nor OpenCV has this method."""
+    from test_texture import naive_efros_leung
+
+    source = resize(draw_style("woodcut"), 128)[..., 20:68, 20:68]
+    for size in (48, 128):
+        loop = {"a loop in float64": lambda size=size: naive_efros_leung(source, (size, size), 11)}
+        yield Race(f"texture by neighbours, {size} px from 48, window 11", lambda size=size: efros_leung(source, size=size, window=11),
+                   loop, {"a loop in float64": 10}, same=lambda a, b: close(a, b, rtol=0, atol=0))
+
+
+def painters():
+    """One pass of the painter beside 300 steps of optimisation from the content; of both, how much loss is left."""
+    painter, photo, net = load_transform_net().to(**LAST), photos()["temple"].load(256).contiguous(**LAST), network("efficientnet-lite0")
+    grams = style_grams(net, draw_style("strokes", 384))
+
+    @torch.no_grad()
+    def ours():
+        return painter(photo, "strokes")
+
+    def steps():
+        return last(style_transfer(net, photo, grams, steps=300)).image
+
+    def same(ours, theirs):
+        losses = [last(style_transfer(net, photo, grams, start=x.clamp(0, 1), steps=1)).loss for x in (photo, ours, theirs)]
+        print("style loss: photograph {:.2f}, painter {:.2f}, 300 steps {:.2f}".format(*losses), file=sys.stderr)
+
+    yield Race("painter, 256 px", ours, {"300 steps of optimisation": steps}, {"300 steps of optimisation": 300}, half=in_half(ours),
+               same=same, agree=error)
+
+
+def deletions():
+    """Quantus's pixel flipping gives the same curve, but for its first value, the score of the whole picture."""
+    import quantus
+
+    net, x, y = network("coursenet"), world(64), torch.arange(64) % 8 + 64
+    maps, rows = torch.rand(64, 64, 64, generator=torch.Generator().manual_seed(0)), torch.arange(64)
+    score, grey = lambda z: net(z).softmax(1)[rows, y], torch.full_like(x, 0.5)
+
+    @torch.no_grad()
+    def loop():
+        curves = []
+        for k in range(len(x)):
+            order, values = maps[k].flatten().argsort(descending=True), []
+            for n in torch.linspace(0, 4096, 17).round().long().tolist():
+                z = x[k:k + 1].clone().flatten(2)
+                z[..., order[:n]] = 0.5
+                values.append(net(z.view(1, 3, 64, 64)).softmax(1)[0, y[k]])
+            curves.append(torch.stack(values))
+        return torch.stack(curves)
+
+    def flipped():
+        measure = quantus.PixelFlipping(features_in_step=256, perturb_baseline=0.5, normalise=False, abs=False, disable_warnings=True)
+        found = measure(model=net, x_batch=x.numpy(), y_batch=y.numpy(), a_batch=maps[:, None].numpy(), softmax=True, device="cpu")
+        return torch.as_tensor(np.array(found)).float()
+
+    @torch.no_grad()
+    def bare():
+        for _ in range(17):
+            score(x)
+
+    def same(ours, theirs):
+        close(ours[:, -theirs.shape[1]:], theirs, rtol=1e-3, atol=1e-3)
+
+    ours = lambda: replacement_curve(score, x, grey, maps, steps=16)
+    yield Race("deletion in 16 steps, coursenet, 64 pictures", ours, {"a loop": loop, "Quantus": flipped}, {"a loop": 1, "Quantus": 3},
+               bare, in_half(ours), same, error)
+
+
+def worlds():
+    for size, n in ((64, 8), (224, 1)):
+        yield Race(f"rendering {n} scene{'s' * (n > 1)} of {size} px", lambda size=size, n=n: render_scenes(n, seed=9, size=size))
+
+
+RACES = [styles, textures, painters, deletions, worlds]
