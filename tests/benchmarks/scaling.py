@@ -42,7 +42,7 @@ LOOKS = {"forward, CourseNet", "forward, EfficientNet", "saliency", "SmoothGrad,
 # What is known of a row without measuring it, where its slope need not be 1.
 NOTES = {
     "a rendered scene": "the object is first looked for in 48 x 48 pixels, whatever the size: below 1",
-    "GrabCut": "a minimum cut of a graph of all pixels, whose cost may grow faster than the graph: above 1",
+    "GrabCut": "a minimum cut of a graph of all pixels, whose cost may grow faster than the graph: 1 or more",
     "efros_leung": "window 11, up to 128 pixels only; the source stays 64 x 64; pixels of a large ring are drawn together, of a small "
                    "one alone: below 1",
     "nearest_neighbors": "each of n is compared with each of n: 2 where that outweighs the rest",
@@ -188,21 +188,23 @@ def draw(panels, ticks, xlabel, path, *, height):
             ax.set_title(title, loc="left", fontsize=12)
             ax.yaxis.set_major_formatter(EngFormatter("s"))
             lines = [ax.plot(list(row), list(row.values()), marker="o", markersize=4)[0] for row in rows.values()]
-            limits = ax.get_ylim()
-            for decade in range(-12, 4):        # in proportion to the count: a slope of 1
+            ends = np.array([row[max(row)] * counts[-1] / max(row) for row in rows.values()])
+            for row, line, end in zip(rows.values(), lines, ends):      # on at a slope of 1, where a row ended early
+                ax.plot([max(row), counts[-1]], [row[max(row)], end], color=line.get_color(), linestyle=":")
+            low, high = ax.get_ylim()
+            for decade in range(-12, 4):
                 ax.plot(counts, 10.0 ** decade * counts / counts[0], color="0.85", linewidth=0.8, linestyle="--", zorder=0)
-            ax.set_ylim(limits)
-            bound = [row[max(row)] * counts[-1] / max(row) for row in rows.values()]        # where a row that ended early was going
-            heights = np.log(np.array(bound) / limits[0]) / np.log(limits[1] / limits[0])
-            for (name, row), line, y in zip(rows.items(), lines, spread(heights, 0.27 * len(panels) / height)):
-                leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": ":", "linewidth": 1.5, "relpos": (0, 0.5)}
-                ax.annotate(name, (max(row), row[max(row)]), (1.05, y), "data", "axes fraction", va="center", arrowprops=leader)
+            ax.set_ylim(low, high)
+            places = spread(np.log(ends / low) / np.log(high / low), 0.27 * len(panels) / height)
+            for name, line, end, y in zip(rows, lines, ends, places):
+                leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.8, "relpos": (0, 0.5)}
+                ax.annotate(name, (counts[-1], end), (1.05, y), "data", "axes fraction", va="center", arrowprops=leader)
         ax.set_xticks(counts, list(ticks.values()))
         ax.set_xticks([], minor=True)
-        ax.set_xlabel(f"{xlabel} (dashed: a slope of 1)")
+        ax.set_xlabel(f"{xlabel} (dashed: a slope of 1; dotted: how a row that ended early would go on at it)")
         fig.savefig(drawn, format="png", dpi=100)
         plt.close(fig)
-    picture = Image.open(drawn).convert("RGB").quantize(128)     # few colours take few bytes
+    picture = Image.open(drawn).convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE)     # few colours take few bytes
     picture.convert("RGB").save(path, lossless=True, quality=100, method=6)
 
 
