@@ -8,7 +8,6 @@ from copy import deepcopy
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import stats
 
 from helpers.activations import find_layer
 from helpers.attribution import covered, values
@@ -131,6 +130,7 @@ def rank_correlation(a, b):
 
     Of equal values each gets their mean rank. Not a number where a map is the same everywhere.
     """
+    from scipy import stats  # not at the top: it takes over a second, and most of what is here does without
     check_maps(a), check_maps(b)
     if a.shape != b.shape:
         raise ValueError(f"Got maps {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
@@ -164,6 +164,7 @@ def bootstrap(values, *, level=0.95, resamples=2000, seed=0):
     All rows are drawn with the same images, so that methods are compared on equal terms. For "is A better than B?" give the
     differences A - B, and see whether the interval holds 0. Efron 1979, the percentile interval.
     """
+    from scipy import stats
     values = torch.as_tensor(values)
     values = values if values.is_floating_point() else values.float()
     if values.ndim == 0 or values.shape[-1] < 2 or not values.isfinite().all():

@@ -105,27 +105,27 @@ def resize(images, size):
     return F.interpolate(wide, pair(size), mode="bicubic", antialias=True).clamp(0, 1).to(images.dtype)
 
 
+FOLDERS = {"scikit-image": ("skimage", "data"), "scikit-learn": ("sklearn", "datasets/images"),
+           "matplotlib": ("matplotlib", "mpl-data/sample_data")}       # where their photographs lie
+
+
 @dataclass(frozen=True)
 class Photo:
     """A photograph that comes with an installed package: what it shows, whose it is, and under which licence."""
 
     title: str
     package: str
-    function: str
+    file: str
     credit: str
     licence: str
 
     def load(self, size=None):
         """(1,3,h,w) in [0,1]; with `size`, the centred square (or (h, w)) of that size."""
-        if self.package == "matplotlib":        # only its file is needed
-            return load_image(Path(find_spec("matplotlib").origin).parent / "mpl-data/sample_data" / self.function, size=size)
-        if self.package == "scikit-image":
-            from skimage import data
-            array = getattr(data, self.function)()
-        else:
-            from sklearn.datasets import load_sample_image
-            array = load_sample_image(self.function)
-        return load_image(Image.fromarray(array), size=size)
+        module, folder = FOLDERS[self.package]
+        # Only the file is needed: the packages' own functions import for a second before they read it. An array has no colour
+        # profile, which those functions leave unapplied, too.
+        with Image.open(Path(find_spec(module).origin).parent / folder / self.file) as picture:
+            return load_image(Image.fromarray(np.asarray(picture)), size=size)
 
 
 class Photos(dict):
@@ -137,14 +137,14 @@ def photos():
     """Photographs of scikit-image, scikit-learn and matplotlib, dict name -> Photo: photos()["cat"].load(64) -> (1,3,64,64)."""
     public, cc_by = "public domain", "CC BY 2.0"
     return Photos({
-        "cat": Photo("a ginger cat, Chelsea", "scikit-image", "chelsea", "Stefan van der Walt", "CC0"),
-        "espresso": Photo("an espresso in a cup", "scikit-image", "coffee", "Rachel Michetti, Pikolo Espresso Bar", "CC0"),
-        "astronaut": Photo("the astronaut Eileen Collins", "scikit-image", "astronaut", "NASA", public),
-        "rocket": Photo("a Falcon 9 rocket at its launch", "scikit-image", "rocket", "SpaceX", public),
-        "hubble": Photo("the Hubble eXtreme Deep Field", "scikit-image", "hubble_deep_field", "NASA and ESA", public),
+        "cat": Photo("a ginger cat, Chelsea", "scikit-image", "chelsea.png", "Stefan van der Walt", "CC0"),
+        "espresso": Photo("an espresso in a cup", "scikit-image", "coffee.png", "Rachel Michetti, Pikolo Espresso Bar", "CC0"),
+        "astronaut": Photo("the astronaut Eileen Collins", "scikit-image", "astronaut.png", "NASA", public),
+        "rocket": Photo("a Falcon 9 rocket at its launch", "scikit-image", "rocket.jpg", "SpaceX", public),
+        "hubble": Photo("the Hubble eXtreme Deep Field", "scikit-image", "hubble_deep_field.jpg", "NASA and ESA", public),
         "temple": Photo("a pavilion of the Summer Palace, Beijing", "scikit-learn", "china.jpg", "Daniel Buechele", cc_by),
         "dahlia": Photo("a dahlia", "scikit-learn", "flower.jpg", "vultilion", cc_by),
-        "cameraman": Photo("a cameraman with his tripod", "scikit-image", "camera", "Lav Varshney", "CC0"),
+        "cameraman": Photo("a cameraman with his tripod", "scikit-image", "camera.png", "Lav Varshney", "CC0"),
         "hopper": Photo("Commodore Grace Hopper", "matplotlib", "grace_hopper.jpg", "US Navy", public),
     })
 

@@ -33,15 +33,16 @@ def steepest(gradient, norm):
     return gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, *[1] * (gradient.ndim - 1))
 
 
-class NormalizedGradient(torch.optim.Optimizer):
+class NormalizedGradient:
     """Steps of a fixed length, whatever the size of the gradient: x <- x - lr * g / ||g||, for each image (b, ...).
 
-    `lr` is the l2 length of a step, in pixels of [0, 1].
+    `lr` is the l2 length of a step, in pixels of [0, 1]. It has the `step` of PyTorch's optimisers, but is none: the first of
+    these that is made imports a compiler, which takes seconds.
     """
 
     def __init__(self, params, lr=1.0):
         check_positive(lr, "step length")
-        super().__init__(params, {"lr": lr})
+        self.params, self.lr = list(params), lr
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -49,10 +50,9 @@ class NormalizedGradient(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.sub_(group["lr"] * steepest(p.grad, "l2"))
+        for p in self.params:
+            if p.grad is not None:
+                p.sub_(self.lr * steepest(p.grad, "l2"))
         return loss
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from helpers.images import check_images
 from helpers.nets import load_net
@@ -18,6 +17,7 @@ def centre(x):
 
 def edges(x):
     """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
+    from scipy import ndimage  # not at the top: with what it imports, it takes most of a second
     check_images(x)
     each = [np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in x.mean(1).cpu().numpy()]     # one by one:
     return torch.from_numpy(np.stack(each)).to(x)       # of a stack, Sobel's filters would smooth from picture to picture, too

@@ -2,6 +2,7 @@
 
 import html
 import io
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -28,6 +29,54 @@ def drive(displayed):
         if count:
             print(f"cell {cell}: {count} moves, {time.perf_counter() - began:.1f} s")
     assert not wrong, "\n".join(wrong)
+
+
+def times(displayed, most=24):
+    """How long the pictures take that follow controls; prints it as JSON, [[cell, network, control, seconds], ...]."""
+    boxes = ((cell, widget_serialization["from_json"](f"IPY_MODEL_{model}", None)) for cell, model in displayed)
+    print(json.dumps([[cell, *move] for cell, box in boxes for move in timed(box, most)]))
+
+
+def timed(box, most):
+    """Yields (network, control, seconds): for each network that can be chosen, each control moves to up to `most` values, spread evenly,
+    while the others stand where they are."""
+    if parts(box, Button, FileUpload):      # its picture comes from a thread, or not before a file does
+        return
+    movable = parts(box, Dropdown, IntSlider, FloatSlider)
+    network = next((control for control in movable if control.description == "network"), None)
+    movable.sort(key=lambda control: control is not network)        # it moves first
+    for choice in range(len(network.options)) if network else [None]:
+        for control in movable:
+            trait, places = every_place(control)
+            stood = getattr(control, trait)
+            for value in [choice] if control is network else spread(places, most):
+                if getattr(control, trait) != value:
+                    took = seconds(box, control, trait, value)
+                    yield network.label if network else "", control.description, took
+            if control is not network:
+                setattr(control, trait, stood)
+
+
+def every_place(control):
+    """The trait that says where a control stands, and all its values."""
+    if isinstance(control, Dropdown):
+        return "index", range(len(control.options))
+    return "value", [control.min + n * control.step for n in range(round((control.max - control.min) / control.step) + 1)]
+
+
+def spread(places, most):
+    """At most so many of the places, evenly, with both ends."""
+    return places if len(places) <= most else [places[round(n * (len(places) - 1) / (most - 1))] for n in range(most)]
+
+
+def seconds(box, control, trait, value):
+    """How long it takes until the picture has followed a control; an error in place of the picture is raised."""
+    began = time.perf_counter()
+    setattr(control, trait, value)      # returns when the picture is in its widget
+    took = time.perf_counter() - began
+    told = [line.value for line in parts(box, HTML) if ERROR.search(line.value)]
+    assert not told, f"{state(box, control)}: {told}"
+    return took
 
 
 def parts(widget, *kinds):

@@ -66,14 +66,14 @@ def test_command_prints_and_writes(tmp_path, capsys, monkeypatch):
     for name in ("n01532829_house_finch", "n07920052_espresso"):
         save_image(torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(0)), folder / f"{name}.png")
     (folder / "notes.txt").write_text("no photograph")
-    (tmp_path / "README.md").write_text(f"Before.\n{imagenet.BEGIN}\nold\n{imagenet.END}\nAfter.\n")
+    (tmp_path / "README.md").write_text("Before.\n<!-- imagenet -->\nold\n<!-- /imagenet -->\nAfter.\n")
     monkeypatch.setattr(imagenet, "DATA", tmp_path)
     monkeypatch.setattr(imagenet, "REPEATS", 1)
     monkeypatch.setattr(imagenet, "load_net", lambda name: load_net(name, weights=None))
     imagenet.main(["--photos", str(folder), "--write"])
     printed, written = capsys.readouterr().out, (tmp_path / "README.md").read_text()
     assert "of 2 photographs" in printed and "ms in channels last" in printed and "threads" in printed
-    assert written == f"Before.\n{imagenet.BEGIN}\n{printed.strip()}\n{imagenet.END}\nAfter.\n"
+    assert written == f"Before.\n<!-- imagenet -->\n{printed.strip()}\n<!-- /imagenet -->\nAfter.\n"
 
 
 def test_an_empty_folder_is_told(tmp_path):

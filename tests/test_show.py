@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from helpers.show import (
     chart,
@@ -15,6 +16,7 @@ from helpers.show import (
     dots,
     film,
     gradient_picture,
+    grown,
     heat,
     make_grid,
     outline,
@@ -196,6 +198,15 @@ def test_an_outline_follows_the_mask_and_leaves_the_rest():
     assert drawn[0, :, 5, 10].tolist() == [1, 0, 0] and drawn[0, :, 4, 10].tolist() == [0, 0, 0]
     assert (drawn[0, :, 7:13, 7:] == 0.5).all() and (drawn[0, :, :3] == 0.5).all() and (image == 0.5).all()
     assert (outline(image, torch.zeros_like(mask)) == 0.5).all() and (outline(image, torch.ones_like(mask)) == 0.5).all()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_mask_grows_as_scipys(width):
+    mask = torch.rand(30, 41, generator=torch.Generator().manual_seed(0)) > 0.97
+    mask[10:20, 30:] = True
+    assert np.array_equal(grown(mask, width), ndimage.binary_dilation(mask.numpy(), iterations=width))
+    kept = ndimage.binary_erosion(mask.numpy(), iterations=width, border_value=1)
+    assert np.array_equal(~grown(~mask, width), kept) and kept.any()
 
 
 def test_dots_have_the_colour_of_their_kind():

@@ -1,10 +1,12 @@
 """That driving a widget finds what is broken in it; the notebooks' own are driven in their kernels, after their cells."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 import torch
 from ipywidgets import VBox
 from nbformat.v4 import new_code_cell, new_notebook
@@ -12,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from helpers.interact import ask, board, explore, play, upload
 from helpers.optimize import descend
 from helpers.param import PixelImage
-from tests.drive import drive, parts
+from tests.drive import drive, parts, timed
 
 ROOT = Path(__file__).resolve().parents[1]
 BLACK = torch.zeros(1, 3, 4, 4)
@@ -130,3 +132,18 @@ def test_pytest_names_the_notebook_the_cell_the_control_and_the_value(tmp_path):
     assert "hides.ipynb: cell 1 makes a widget and displays none" in said
     assert "part.ipynb: its cells have not run, so ask pytest for the whole notebook" in said
     assert "3 failed, 4 passed" in said or "2 failed, 4 passed, 1 error" in said
+
+
+def test_every_value_of_a_control_is_timed_for_each_network():
+    ranges = {"small": (0, 2), "large": (0, 99)}
+    boxes = [explore(lambda picture, network, k: (BLACK, f"{picture} {network} {k}"), picture=["a", "b"], network=list(ranges),
+                     k=lambda network: ranges[network]), upload(lambda picture: (picture, "yours"))]
+    moves = [move for box in boxes for move in timed(box, 24)]
+    assert [move[:2] for move in moves] == [
+        ("small", "picture"), *[("small", "k")] * 2, ("large", "network"), ("large", "picture"), *[("large", "k")] * 23]
+    assert all(0 < took < 5 for _, _, took in moves) and boxes[0].children[2].value == 0
+
+
+def test_an_error_is_not_timed():
+    with pytest.raises(AssertionError, match=re.escape("k = 3 (name = a): ['<b>ValueError:</b> Three &amp; more")):
+        list(timed(explore(draw, name=["a", "b"], k=(0, 3)), 24))

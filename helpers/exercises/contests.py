@@ -6,7 +6,6 @@ What was reached before stands in data/leaderboard.json: `python -m helpers.reci
 import json
 
 import torch
-from sklearn.metrics import average_precision_score
 
 from helpers.ascent import named
 from helpers.attribution import occlusion, saliency, smooth_grad
@@ -52,6 +51,7 @@ def rival(mine, *, seed=0):
 
 
 def rival_score(mine, seed):
+    from sklearn.metrics import average_precision_score  # not at the top: it takes seconds
     fresh = fresh_scenes(48, seed)
     got, fault = called(mine, fresh.images)
     if fault or (fault := maps_of(got, fresh.images, "a map")):

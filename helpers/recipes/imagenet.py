@@ -14,8 +14,8 @@ import torch
 from helpers.efficientnet import MEAN, STD
 from helpers.images import load_image
 from helpers.nets import DATA, IMAGENET, Normalize, fast, has_bf16, load_net
+from helpers.recipes.marks import write_between
 
-BEGIN, END = "<!-- imagenet -->", "<!-- /imagenet -->"
 NORMALISATIONS = {"mean 0.498, standard deviation 0.502": (MEAN, STD), "ImageNet's mean and standard deviation": IMAGENET}
 SIZES, REPEATS = (192, 224, 256), 15
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
@@ -90,12 +90,6 @@ def seconds(net, x, exact):
     return time.perf_counter() - start
 
 
-def put_between(begin, text, end, path):
-    """Replaces what stands between two marks of a file."""
-    before, after = path.read_text().split(begin)[0], path.read_text().split(end)[1]
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.imagenet", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs named as n01532829_house_finch.webp")
@@ -114,7 +108,7 @@ def main(argv=None):
              f"({torch.get_num_threads()} threads, torch {torch.__version__}).")
     print(card)
     if args.write:
-        put_between(BEGIN, card, END, DATA / "README.md")
+        write_between(DATA / "README.md", "imagenet", card)
 
 
 if __name__ == "__main__":

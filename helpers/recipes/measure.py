@@ -12,10 +12,9 @@ from helpers.nets import DATA, OURS, load_net, save_weights
 from helpers.optimize import NormalizedGradient
 from helpers.recipes import imagenet
 from helpers.recipes.coursenet import accuracy
+from helpers.recipes.marks import write_between
 from helpers.recipes.tiny_imagenet import read_val
 from helpers.world.scenes import scenes
-
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 
 def all_classes(net):
@@ -73,7 +72,7 @@ def main(argv=None):
         if args.write:
             for name, net in nets.items():
                 save_weights(net, DATA / f"{name}.safetensors", **(net.facts | {"figures": measured[name]}))
-            imagenet.put_between(BEGIN, card(measured), END, DATA / "README.md")
+            write_between(DATA / "README.md", "figures", card(measured))
 
 
 if __name__ == "__main__":

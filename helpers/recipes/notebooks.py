@@ -5,6 +5,7 @@ What it shows then means nothing; that every cell runs is the point.
 """
 
 import argparse
+import ast
 import re
 import sys
 import time
@@ -21,6 +22,25 @@ STILL = "(A widget: it appears when the notebook runs.)"     # what is stored in
 
 
 LOOK, LOADED = 'LOOK = "efficientnet-lite0"', "load_net(LOOK), True"     # as the notebooks have them
+
+
+def first_picture(notebook):
+    """The index of the first cell in whose outputs there is a picture."""
+    outputs = ((index, output.get("data", {})) for index, cell in enumerate(notebook.cells) for output in cell.get("outputs", ()))
+    return next(index for index, data in outputs
+                if any(kind.startswith("image/") for kind in data) or "<img " in "".join(data.get("text/html", "")))
+
+
+def imports_of(cells):
+    """The import statements of code cells, but for those that a condition or a function holds, as source."""
+    statements = [node for cell in cells if cell.cell_type == "code" for node in ast.parse(cell.source).body]
+    return "\n".join(ast.unparse(node) for node in statements if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+def displayed(notebook):
+    """The widgets that the cells displayed, [(cell, model id), ...]."""
+    return [(index, output.data[WIDGET]["model_id"]) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"
+            for output in cell.outputs if WIDGET in output.get("data", {})]
 
 
 def with_another(notebook, name):

@@ -65,7 +65,7 @@ def whole_and_live(net, start):
     optimizer = NormalizedGradient([x])
     with torch.enable_grad():
         for _ in range(5):
-            optimizer.zero_grad()
+            x.grad = None
             found.clear()
             net(x)
             (-found[0][:, 0].mean()).backward()

@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from helpers.recipes.notebooks import WIDGET, peak_memory
+from helpers.recipes.notebooks import displayed, peak_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVE = ROOT / "tests" / "drive.py"
@@ -22,9 +22,7 @@ HEAD = "notebook", "cells, s", "widgets, s", "MB after cells", "MB at most", "of
 
 def drive(notebook):
     """A cell that moves the controls of all the widgets that the cells displayed."""
-    shown = [(number, output.data[WIDGET]["model_id"]) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"
-             for output in cell.outputs if WIDGET in output.get("data", {})]
-    return nbformat.v4.new_code_cell(f"__import__('runpy').run_path({str(DRIVE)!r})['drive']({shown!r})")
+    return nbformat.v4.new_code_cell(f"__import__('runpy').run_path({str(DRIVE)!r})['drive']({displayed(notebook)!r})")
 
 
 def measure(path):
