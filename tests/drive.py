@@ -31,7 +31,7 @@ def drive(displayed):
     assert not wrong, "\n".join(wrong)
 
 
-def times(displayed, most=24):
+def times(displayed, most=8):
     """How long the pictures take that follow controls; prints it as JSON, [[cell, network, control, seconds], ...]."""
     boxes = ((cell, widget_serialization["from_json"](f"IPY_MODEL_{model}", None)) for cell, model in displayed)
     print(json.dumps([[cell, *move] for cell, box in boxes for move in timed(box, most)]))

@@ -53,15 +53,6 @@ def test_durations(scaling, seconds, words):
     assert scaling["duration"](seconds) == words
 
 
-def test_text_goes_between_two_marks(scaling, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- a -->\nold\n<!-- /a -->\nafter\n", encoding="utf-8")
-    scaling["write_between"](page, "a", "new")
-    assert page.read_text(encoding="utf-8") == "before\n<!-- a -->\nnew\n<!-- /a -->\nafter\n"
-    with pytest.raises(ValueError, match="page.md has not one <!-- b -->"):
-        scaling["write_between"](page, "b", "new")
-
-
 def test_the_page_has_its_marks_and_pictures():
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert page.count("<!-- scaling -->") == page.count("<!-- /scaling -->") == 1

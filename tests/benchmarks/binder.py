@@ -1,4 +1,4 @@
-"""What a notebook needs on Binder, which gives one core and 2 GB: `run.py bench binder`, or `run.py python tests/benchmarks/binder.py 01`.
+"""What a notebook needs on Binder, which gives one core and 2 GB: `run.py bench binder [01 02 ...] [--write]`.
 
 Each runs in a kernel of its own, on one core and with one thread; then every control of its widgets is moved, as the tests do. Memory
 is the kernel's: JupyterLab's server comes on top, and the pages of GPU libraries, which Binder's build of PyTorch lacks, off.
@@ -13,11 +13,12 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from helpers.recipes.marks import write_between
 from helpers.recipes.notebooks import displayed, peak_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVE = ROOT / "tests" / "drive.py"
-HEAD = "notebook", "cells, s", "widgets, s", "MB after cells", "MB at most", "of it GPU libraries"
+HEAD = "notebook", "cells, s", "widgets, s", "MB after cells", "MB at most", "of it pages of GPU libraries, MB"
 
 
 def drive(notebook):
@@ -43,7 +44,7 @@ def measure(path):
             if failure:
                 break
     (first, _), (most, unused) = megabytes[0], megabytes[-1]
-    return (path.stem, *(f"{s:.0f}" for s in seconds), f"{first:.0f}", f"{most:.0f}", f"{unused:.0f}"), failure
+    return (path.stem, *(f"{s:.0f}" for s in seconds), f"{first:,.0f}", f"{most:,.0f}", f"{unused:,.0f}"), failure
 
 
 def run_cells(client):
@@ -58,20 +59,28 @@ def run_widgets(client):
     print("".join(output.get("text", "") for output in client.nb.cells[-1].outputs), end="", flush=True)
 
 
-def main(names):
+def main(args):
+    names = [arg for arg in args if not arg.startswith("--")]
     os.environ["OMP_NUM_THREADS"] = "1"      # as binder/start has it
     if hasattr(os, "sched_setaffinity"):     # on Linux, and there only the memory is known, too
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the kernels inherit it
-    print(*HEAD, sep=" | ")
-    failed = 0
+    lines, failed = [line_of(HEAD), "|---" * len(HEAD) + "|"], 0
+    print(*lines, sep="\n", flush=True)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if not names or path.name.startswith(tuple(names)):
-            line, failure = measure(path)
-            print(*line, sep=" | ", flush=True)
+            cells, failure = measure(path)
+            lines.append(line_of(cells))
+            print(lines[-1], flush=True)
             if failure:
                 print(failure, file=sys.stderr)
                 failed = 1
+    if "--write" in args and not failed:
+        write_between(ROOT / "README.md", "binder", "\n".join(lines))
     return failed
+
+
+def line_of(cells):
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

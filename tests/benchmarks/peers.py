@@ -1,12 +1,15 @@
-"""What our methods cost beside other libraries': `run.py bench peers [ROW ...] [--write]`, on all cores and on one.
+"""What our methods cost beside other libraries': `run.py bench peers [ROW ...] [--write]`, on all cores, and again on one.
 
 In each row ours and the others do the same work in one process, in turns, with the same network and input; before anything is timed,
 their results must be equal. The bare cost is what nobody can avoid: the forward and backward passes themselves. With names, only the
-rows that contain one of them. The others come in the extra `peers`; rows whose peer is missing are left out, and that is said.
+rows that contain one of them. With --write the tables go into README.md and into README.md beside this file. The others come in
+the extra `peers`; rows whose peer is missing are left out, and that is said.
 """
 
+import os
 import platform
 import statistics
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -14,9 +17,11 @@ from pathlib import Path
 import torch
 
 from helpers.nets import has_bf16
+from helpers.recipes.marks import write_between
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))     # the tests' slow and plain versions are peers, too
-README = Path(__file__).resolve().parents[2] / "README.md"
+HERE = Path(__file__).resolve().parent
+README = HERE.parents[1] / "README.md"
 NOISE = 0.97        # a peer is faster if three quarters of all rounds say so, by more than this
 HEAD = ("work", "ours, ms", "beside", "times as long (quartiles)", "asked", "ours to the bare cost", "bf16, times as fast")
 
@@ -52,19 +57,35 @@ def rows(race):
 def machine():
     known = torch.cpu.get_capabilities()
     kind = next((part for part in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if known.get(part)), platform.machine())
-    return f"PyTorch {torch.__version__.partition('+')[0]}, {torch.get_num_threads()} thread(s), {kind}; bf16: {has_bf16('cpu')}"
+    cores, version = torch.get_num_threads(), torch.__version__.partition("+")[0]
+    return f"PyTorch {version} on {cores} core{'s' * (cores > 1)}, {kind}" + ", which computes in bf16" * has_bf16("cpu") + "."
+
+
+def table(names):
+    """Prints the table row by row; returns it, and the peers that are faster than we are."""
+    lines, slower = [machine(), "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"], []
+    print(*lines, sep="\n", flush=True)
+    for race in races(names):
+        new, faster = rows(race)
+        new = ["| " + " | ".join(line) + " |" for line in new]
+        print(*new, sep="\n", flush=True)
+        lines, slower = lines + new, slower + faster
+    return "\n".join(lines), slower
 
 
 def main(args):
-    names, slower = [arg for arg in args if not arg.startswith("--")], []
+    names, one = [arg for arg in args if not arg.startswith("--")], os.environ.get("OMP_NUM_THREADS") == "1"
     warnings.filterwarnings("ignore")       # the others'
-    print(machine(), "\n\n| ", " | ".join(HEAD), " |\n", "|---" * len(HEAD), "|", sep="", flush=True)
-    for race in races(names):
-        lines, faster = rows(race)
-        print(*("| " + " | ".join(line) + " |" for line in lines), sep="\n", flush=True)
-        slower += faster
-    print(*slower, sep="\n", file=sys.stderr)
-    return int(bool(slower))
+    found, slower = table(names)
+    print("", *slower, sep="\n", file=sys.stderr, flush=True)
+    if "--write" in args:
+        write_between(HERE / "README.md" if one else README, "peers", found)
+    if one:
+        return int(bool(slower))
+    first = [min(os.sched_getaffinity(0))] if hasattr(os, "sched_setaffinity") else []
+    narrow = {"preexec_fn": lambda: os.sched_setaffinity(0, first)} if first else {}        # and no second core for other threads
+    again = subprocess.run([sys.executable, __file__, *args], env=os.environ | {"OMP_NUM_THREADS": "1"}, **narrow)
+    return int(bool(slower) or again.returncode)
 
 
 if __name__ == "__main__":

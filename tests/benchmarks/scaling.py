@@ -1,4 +1,4 @@
-"""How cost grows with the size of a picture and with the number of pictures: `run.py python tests/benchmarks/scaling.py [--write]`.
+"""How cost grows with the size of a picture and with the number of pictures: `run.py bench scaling [--write]`.
 
 Prints a table; with --write it also goes into README.md beside this file, with a chart for each half. A row ends where its next point
 would take it beyond LIMIT. Network techniques run as the notebooks have them: EfficientNet-Lite0 for one large picture, CourseNet
@@ -27,6 +27,7 @@ from helpers.nets import load_net
 from helpers.optimize import descend
 from helpers.param import FourierImage, PixelImage
 from helpers.patches import top_patches
+from helpers.recipes.marks import write_between
 from helpers.segmentation import grabcut
 from helpers.style import load_transform_net, style_grams, style_transfer
 from helpers.texture import efros_leung
@@ -46,8 +47,8 @@ NOTES = {
     "efros_leung": "window 11, up to 128 pixels only; the source stays 64 x 64; pixels of a large ring are drawn together, of a small "
                    "one alone: below 1",
     "nearest_neighbors": "each of n is compared with each of n: 2 where that outweighs the rest",
-    "pca": "an SVD: n x n x 512 operations for up to 512 rows, so 2, and n x 512 x 512 beyond, so 1",
-    "t-SNE": "up to 1,024 only; 1,000 steps whatever n, each of about n log n by a tree: a little above 1",
+    "pca": "n x n products and their eigenvectors for up to 512 rows, so 2 to 3; beyond, 512 x 512 of them, so 1",
+    "t-SNE": "up to 1,024 only; 750 steps whatever n, each of about n log n by a tree: a little above 1",
     "linear_probe": "n equations for up to 512 rows; beyond, 512 equations, and n x 512 x 512 operations to build them: 1",
 }
 
@@ -94,7 +95,7 @@ def of_number(n, *, net):
 
     def tsne():
         with threadpool_limits(1):
-            TSNE(perplexity=15, init="pca", learning_rate="auto", random_state=0).fit_transform(pca(f, 50)(f).numpy())
+            TSNE(perplexity=15, angle=0.7, max_iter=750, random_state=0).fit_transform(pca(f, 50)(f).numpy())
 
     jobs = {
         "forward": lambda: [net(z) for z, _ in parts],
@@ -206,16 +207,6 @@ def draw(panels, ticks, xlabel, path, *, height):
         plt.close(fig)
     picture = Image.open(drawn).convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE)     # few colours take few bytes
     picture.convert("RGB").save(path, lossless=True, quality=100, method=6)
-
-
-def write_between(path, mark, text):
-    """Replaces what stands between <!-- mark --> and <!-- /mark --> of a file; raises ValueError unless each is there once."""
-    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    page = path.read_text(encoding="utf-8")
-    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-        raise ValueError(f"{path.name} has not one {begin} and, after it, one {end}. Try to put them where the text should go.")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8", newline="\n")
 
 
 def main(argv=None):

@@ -1,4 +1,4 @@
-"""How long a learner waits: `run.py bench waiting`, or `run.py python tests/benchmarks/waiting.py 01 02 --write`.
+"""How long a learner waits: `run.py bench waiting [01 02 ...] [--write]`.
 
 From the start of a fresh kernel to a notebook's first picture; then, after all its cells, from the move of a control to the picture that
 follows it. With --write both tables go into README.md beside this file. What is measured comes from files that the system has read before;

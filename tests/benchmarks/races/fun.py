@@ -1,6 +1,7 @@
 """Rows for notebooks 3 and 4: textures, styles, the painter, deletion and insertion, scenes."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from helpers.activations import activations
 from helpers.art import draw_style
 from helpers.evaluation import replacement_curve
 from helpers.images import photos, resize
-from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
+from helpers.losses import content_loss, gram_matrix, relative, total_variation
 from helpers.nets import fast
 from helpers.optimize import descend, last
 from helpers.param import PixelImage
@@ -26,16 +27,16 @@ STYLES = {"coursenet-robust": (RELUS, "relu3"),
 
 
 def styles():
-    """Ten steps of style transfer, and of texture, which has no content; the plain loop is that of inversion."""
+    """Ten steps of style transfer, and of texture, which has no content; the plain loop is that of inversion, with a plain Gram matrix."""
     for name, (layers, deep) in STYLES.items():
         net, photo = network(name), photos()["temple"].load(192).contiguous(**LAST)
         grams = {layer: gram_matrix(f) for layer, f in activations(net, draw_style("strokes"), layers).items()}
         wanted = activations(net, photo, deep)[deep]
-        texture = lambda a, z, grams=grams: 3 * style_loss(a, grams) + 0.3 * total_variation(z) / z[0, 0].numel()
-        losses = {"texture": texture,
-                  "style": lambda a, z, texture=texture, deep=deep, wanted=wanted: content_loss(a[deep], wanted) + texture(a, z)}
-        for work, loss in losses.items():
+
+        for work in ("texture", "style"):
             start = lambda work=work, photo=photo: PixelImage(photo if work == "style" else 0.5 + 0.1 * torch.sin(7 * photo))
+            aims = grams, (deep, wanted) if work == "style" else None
+            loss, plain = partial(loss_to, gram_matrix, *aims), partial(loss_to, plain_gram, *aims)
 
             def ours(exact=True, loss=loss, start=start, net=net, layers=layers):
                 def whole(z):
@@ -44,9 +45,21 @@ def styles():
                     return loss(found, z).sum()
                 return last(descend(start(), whole, steps=10, optimizer=STEPS)).image
 
-            loop = lambda loss=loss, start=start, name=name, layers=layers: plain_loop(name, layers, start(), loss)
+            loop = lambda plain=plain, start=start, name=name, layers=layers: plain_loop(name, layers, start(), plain)
             yield Race(f"{work}, {name}, 192 px, 10 steps", ours, {"a plain loop": loop}, {"a plain loop": 1.5},
                        half=lambda ours=ours: ours(False), same=alike, agree=error)
+
+
+def loss_to(gram, grams, content, a, z):
+    """The loss of Gatys 2016 for the activations of z; without `content`, a layer and its features, that of 2015."""
+    style = torch.stack([relative(gram(a[layer]) - target, target) for layer, target in grams.items()]).mean(0)
+    away = content_loss(a[content[0]], content[1]) if content else 0
+    return away + 3 * style + 0.3 * total_variation(z) / z[0, 0].numel()
+
+
+def plain_gram(a):
+    f = a.flatten(2)
+    return f @ f.transpose(1, 2) / f.shape[2]
 
 
 def textures():
