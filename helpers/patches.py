@@ -85,10 +85,10 @@ def receptive_field(net, layer, *, image=224):
         graph = _Steps().trace(net)
     except Exception as error:      # a tracer stumbles over whatever depends on the values
         raise ValueError(f"The steps of this {type(net).__name__} cannot be followed ({error}). Try another network.") from None
-    rows, columns = (walk(net, graph, layer, side) for side in pair(image))
-    if rows != columns:
+    fields = {side: walk(net, graph, layer, side) for side in set(pair(image))}
+    if len(set(fields.values())) > 1:
         raise ValueError(f"For an image of {image} rows and columns are padded unlike each other. Try sides that are multiples of 32.")
-    return rows
+    return fields.popitem()[1]
 
 
 def walk(net, graph, layer, side):
@@ -161,28 +161,21 @@ def top_patches(net, images, layer, k=9, *, batch=32):
             field = receptive_field(net, layer, image=tuple(x.shape[2:]))
         peaks = a.amax((2, 3))                                                  # (b,channels): each image's largest
         if tops is None:
-            tops, places = peaks[:0], torch.zeros(1, a.shape[1], 7, dtype=torch.long, device=a.device)
+            tops, places = peaks[:0], torch.zeros(1, a.shape[1], 5, dtype=torch.long, device=a.device)
         before = len(tops)
         tops, order = (v[:k] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))   # of equals, the first stays
-        places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 7))
+        places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 5))
         rank, channel = (order >= before).nonzero().T           # where a peak is, is asked only of those that are among the best now
         number = order[rank, channel] - before
         at = a[number, channel].flatten(1).argmax(1)
-        i, j = at // a.shape[3], at % a.shape[3]
-        places[rank, channel] = torch.stack([number + seen, i, j, *boxes(field, i, j, x.shape[2:])], 1)
+        h, w = (torch.full_like(at, side) for side in x.shape[2:])
+        places[rank, channel] = torch.stack([number + seen, at // a.shape[3], at % a.shape[3], h, w], 1)
         seen += len(x)
     check_k(k, seen, "images. (A generator gives its images only once)")
-    indices, units, found = places.transpose(0, 1).split([1, 2, 4], dim=2)
-    return TopPatches(tops.T, indices[..., 0], units, found)
-
-
-def boxes(field, i, j, size):
-    """Top, left, bottom, right of many units at once, the part inside images of this size; all of it where there is no field."""
-    h, w = size
-    if field is None:
-        return torch.zeros_like(i), torch.zeros_like(i), torch.full_like(i, h), torch.full_like(i, w)
-    top, left, bottom, right = field.box(i, j)
-    return top.clamp(min=0), left.clamp(min=0), bottom.clamp(max=h), right.clamp(max=w)
+    index, i, j, h, w = places.permute(2, 1, 0)
+    top, left, bottom, right = field.box(i, j) if field else (torch.zeros_like(i), torch.zeros_like(j), h, w)
+    boxes = torch.stack([top.clamp(min=0), left.clamp(min=0), bottom.minimum(h), right.minimum(w)], 2)      # the part inside the image
+    return TopPatches(tops.T, index, torch.stack([i, j], 2), boxes)
 
 
 def unit_gradient(net, x, layer, channel, units):

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "optimize": ANYONE,
     # Techniques know the ground, and each other downwards.
     "features": {*ANYONE, "activations"},
-    "patches": {*ANYONE, "activations"},
+    "patches": {*ANYONE, "activations", "attribution"},
     "attribution": {*ANYONE, "activations"},
     "segmentation": ANYONE,
     "evaluation": {*ANYONE, "activations", "attribution", "transforms"},

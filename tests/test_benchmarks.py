@@ -1,5 +1,6 @@
-"""The benchmark of how cost grows: its slopes and labels by hand-worked numbers, and its page. Nothing is timed."""
+"""The benchmarks: slopes, ratios and labels by hand-worked numbers, and the page of what they found. Nothing is timed."""
 
+import importlib
 import math
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from runpy import run_path
 
 import numpy as np
 import pytest
+import torch
 
 FOLDER = Path(__file__).parent / "benchmarks"
 
@@ -53,8 +55,52 @@ def test_durations(scaling, seconds, words):
     assert scaling["duration"](seconds) == words
 
 
-def test_the_page_has_its_marks_and_pictures():
+# ---- Beside peers ----
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))        # as where a script is run from
+    return run_path(str(FOLDER / "peers.py")), importlib.import_module("races.race")
+
+
+def test_a_row_says_how_many_times_as_long(peers):
+    table, race = peers
+    row = race.Race("work", None, {"slow": None, "fast": None, "alike": None}, {"slow": 1.5}, bare=lambda: None, half=lambda: None)
+    times = {"ours": [1.0, 2.0, 3.0], "slow": [2.0, 4.0, 6.0], "fast": [0.5, 1.0, 1.5], "alike": [0.99, 1.98, 2.97],
+             "bare": [0.5, 1.6, 3.0], "bf16": [0.5, 0.8, 0.9]}
+    row.run = lambda: (times, {"slow": "as good", "bf16": "off by 1%"})
+    lines, faster = table["rows"](row)
+    assert lines[0] == ("work", "2000.0", "slow: as good", "2.00 (2.00 to 2.00)", "1.5", "1.25", "2.50; off by 1%")
+    assert lines[1] == ("", "", "fast", "0.50 (0.50 to 0.50)", "1", "", "")
+    assert faster == ["work: fast is faster"]       # one hundredth is noise
+
+
+def test_what_runs_in_turns_begins_in_turns(peers):
+    began = []
+    run = {name: lambda name=name: began.append(name) or 1 for name in ("ours", "a", "b")}
+    row = peers[1].Race("work", run["ours"], {"a": run["a"], "b": run["b"]}, same=lambda ours, theirs: f"{ours} {theirs}")
+    times, notes = row.run()
+    assert began[:3] == ["ours", "a", "b"] and began[3:12] == ["ours", "a", "b", "a", "b", "ours", "b", "ours", "a"]
+    assert notes == {"a": "1 1", "b": "1 1", "bf16": ""} and {len(row) for row in times.values()} == {25}
+
+
+def test_another_result_is_no_peer(peers):
+    one, two = torch.zeros(3), torch.tensor([0, 0, 0.1])
+    with pytest.raises(AssertionError, match="work: the result of theirs is another"):
+        peers[1].Race("work", lambda: one, {"theirs": lambda: two}).run()
+    assert peers[1].Race("work", lambda: one, {"theirs": lambda: two}, same={"theirs": lambda a, b: None}).run()
+
+
+@pytest.mark.parametrize("page, marks", [("README.md", ["peers", "waiting", "scaling"]), ("../../README.md", ["peers", "binder", "times"])])
+def test_the_runs_have_written_their_tables(page, marks):
+    text = (FOLDER / page).read_text(encoding="utf-8")
+    for mark in marks:
+        found = re.findall(f"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", text, re.S)
+        assert len(found) == 1 and found[0].count("\n|") >= 5, mark
+
+
+def test_the_page_has_its_pictures():
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert page.count("<!-- scaling -->") == page.count("<!-- /scaling -->") == 1
     pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", page)
     assert len(pictures) == 2 and all(len(alt) > 50 and (FOLDER / name).is_file() for alt, name in pictures)

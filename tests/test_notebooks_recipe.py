@@ -59,7 +59,8 @@ Rss:              1000 kB
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system has no /proc")
 def test_peak_memory_of_a_process_and_of_none():
-    assert re.fullmatch(r", \d+ MB at most(, \d+ MB of it the pages of GPU libraries)?", notebooks.memory_note(*notebooks.peak_memory(os.getpid())))
+    ours = notebooks.peak_memory(os.getpid())
+    assert re.fullmatch(r", \d+ MB at most(, \d+ MB of it the pages of GPU libraries)?", notebooks.memory_note(*ours))
     assert notebooks.peak_memory(2 ** 30) == (0, 0) and notebooks.memory_note(0, 0) == ""
 
 

@@ -135,7 +135,8 @@ def main(args=None):
         print(f"failed: {failure}", file=sys.stderr)
     if args.write and not failures:
         lines = ["| notebook | s | most memory, MB | of it pages of GPU libraries, MB |", "|---|---|---|---|"]
-        lines += [f"| {path.stem} | {seconds:.0f} | {peak:,.0f} | {unused:,.0f} |" for path, (_, seconds, (peak, unused)) in zip(args.paths, runs)]
+        lines += [f"| {path.stem} | {seconds:.0f} | {peak:,.0f} | {unused:,.0f} |"
+                  for path, (_, seconds, (peak, unused)) in zip(args.paths, runs)]
         write_between(README, "times", "\n".join(lines))
     return int(bool(failures))
 

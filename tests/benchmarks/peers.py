@@ -38,10 +38,10 @@ def races(names):
 def rows(race):
     """The lines of the table for one race, and the peers that are faster than we are."""
     from races.race import ratio
-    times, said = race.run()
+    times, notes = race.run()
     work, ours = race.work, f"{1000 * statistics.median(times['ours']):.1f}"
     bare = f"{1 / ratio(times, 'bare')[0]:.2f}" if race.bare else ""
-    half = f"{1 / ratio(times, 'bf16')[0]:.2f}{said and '; ' + said}" if race.half else ""
+    half = f"{1 / ratio(times, 'bf16')[0]:.2f}{notes['bf16'] and '; ' + notes['bf16']}" if race.half else ""
     lines, faster = [], []
     for peer in race.peers or [""]:
         beside = ["", ""]
@@ -49,7 +49,7 @@ def rows(race):
             middle, low, high = ratio(times, peer)
             beside = f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{race.asked.get(peer, 1):g}"
             faster += [f"{race.work}: {peer} is faster"] if high < NOISE else []
-        lines.append((work, ours, peer, *beside, bare, half))
+        lines.append((work, ours, f"{peer}: {notes[peer]}" if notes.get(peer) else peer, *beside, bare, half))
         work = ours = bare = half = ""
     return lines, faster
 

@@ -48,7 +48,7 @@ NOTES = {
                    "one alone: below 1",
     "nearest_neighbors": "each of n is compared with each of n: 2 where that outweighs the rest",
     "pca": "n x n products and their eigenvectors for up to 512 rows, so 2 to 3; beyond, 512 x 512 of them, so 1",
-    "t-SNE": "up to 1,024 only; 750 steps whatever n, each of about n log n by a tree: a little above 1",
+    "t-SNE": "up to 1,024 only; 500 steps whatever n, each of about n log n by a tree: a little above 1",
     "linear_probe": "n equations for up to 512 rows; beyond, 512 equations, and n x 512 x 512 operations to build them: 1",
 }
 
@@ -95,7 +95,7 @@ def of_number(n, *, net):
 
     def tsne():
         with threadpool_limits(1):
-            TSNE(perplexity=15, angle=0.7, max_iter=750, random_state=0).fit_transform(pca(f, 50)(f).numpy())
+            TSNE(perplexity=15, angle=0.7, max_iter=500, random_state=0).fit_transform(pca(f, 50)(f).numpy())
 
     jobs = {
         "forward": lambda: [net(z) for z, _ in parts],

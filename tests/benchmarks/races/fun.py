@@ -1,6 +1,5 @@
 """Rows for notebooks 3 and 4: textures, styles, the painter, deletion and insertion, scenes."""
 
-import sys
 from functools import partial
 
 import numpy as np
@@ -86,8 +85,11 @@ def painters():
         return last(style_transfer(net, photo, grams, steps=300)).image
 
     def same(ours, theirs):
-        losses = [last(style_transfer(net, photo, grams, start=x.clamp(0, 1), steps=1)).loss for x in (photo, ours, theirs)]
-        print("style loss: photograph {:.2f}, painter {:.2f}, 300 steps {:.2f}".format(*losses), file=sys.stderr)
+        painted = last(style_transfer(net, photo, grams, start=ours.clamp(0, 1), steps=1)).loss
+        losses = [step.loss for step in style_transfer(net, photo, grams, steps=300)]
+        sooner = next((n for n, loss in enumerate(losses, 1) if loss <= painted), None)
+        return (f"loss {losses[0]:.2f} before, {losses[-1]:.2f} after, the painter's {painted:.2f}, "
+                + (f"which step {sooner} reaches" if sooner else "which they do not reach"))
 
     yield Race("painter, 256 px", ours, {"300 steps of optimisation": steps}, {"300 steps of optimisation": 300}, half=in_half(ours),
                same=same, agree=error)
@@ -114,7 +116,7 @@ def deletions():
         return torch.stack(curves)
 
     def flipped():
-        measure = quantus.PixelFlipping(features_in_step=256, perturb_baseline=0.5, normalise=False, abs=False, disable_warnings=True)
+        measure = quantus.PixelFlipping(features_in_step=3 * 256, perturb_baseline=0.5, normalise=False, abs=False, disable_warnings=True)
         found = measure(model=net, x_batch=x.numpy(), y_batch=y.numpy(), a_batch=maps[:, None].numpy(), softmax=True, device="cpu")
         return torch.as_tensor(np.array(found)).float()
 

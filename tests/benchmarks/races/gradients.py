@@ -163,7 +163,7 @@ def plain_loop(name, layers, image, loss, steps=10):
              for layer in layers]
     optimizer = STEPS(image.parameters())
     for _ in range(steps):
-        optimizer.zero_grad()
+        image.zero_grad(), net.zero_grad()
         z = image()
         net(z)
         loss(found, z).sum().backward()

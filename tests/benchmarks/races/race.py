@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-ROUNDS, SECONDS = (5, 25), 5.0      # of a row: at least, at most; and when it has had enough
+ROUNDS, SECONDS = (5, 25), 4.0      # of a row: at least, at most; and when it has had enough
+FEW, LONG = 3, 30.0                 # of one that takes so many seconds, so few rounds are enough
 
 
 def close(ours, theirs, rtol=1e-3, atol=1e-4):
@@ -24,18 +25,18 @@ class Race:
     asked: dict = field(default_factory=dict)       # how many times as long as ours each of them should take, at least
     bare: Callable | None = None
     half: Callable | None = None
-    same: Callable | dict = close                   # raises where a peer's result is another; or one for each peer
+    same: Callable | dict = close                   # raises where a peer's result is another, or says how good it is; or one for each peer
     agree: Callable | None = None                   # in a few words, how well the result in bf16 agrees
 
     def run(self):
-        """The times of each, dict name -> list with one for each round, and what is said of bf16. The comparisons warm up."""
-        ours = self.ours()
+        """The times of each, dict name -> list with one for each round; what is said of each peer, and of bf16. Comparing warms up."""
+        ours, notes = self.ours(), {}
         for name, peer in self.peers.items():
             try:
-                (self.same.get(name, close) if isinstance(self.same, dict) else self.same)(ours, peer())
+                notes[name] = (self.same.get(name, close) if isinstance(self.same, dict) else self.same)(ours, peer()) or ""
             except AssertionError as error:
                 raise AssertionError(f"{self.work}: the result of {name} is another. {error}") from None
-        said = self.agree(ours, self.half()) if self.half and self.agree else ""
+        notes["bf16"] = self.agree(ours, self.half()) if self.half and self.agree else ""
         runners = {"ours": self.ours, **self.peers, "bare": self.bare, "bf16": self.half}
         runners = {name: f for name, f in runners.items() if f}
         times, began = {name: [] for name in runners}, time.perf_counter()
@@ -45,9 +46,10 @@ class Race:
                 start = time.perf_counter()
                 runners[name]()
                 times[name].append(time.perf_counter() - start)
-            if number + 1 >= ROUNDS[0] and time.perf_counter() - began > SECONDS:
+            spent = time.perf_counter() - began
+            if number + 1 >= ROUNDS[0] and spent > SECONDS or number + 1 >= FEW and spent > LONG:
                 break
-        return times, said
+        return times, notes
 
 
 def ratio(times, one, other="ours"):
