@@ -243,6 +243,12 @@ def test_grad_cam_refuses(random_net, images, unchanged, layer, score, error, sa
         grad_cam(random_net, images, layer, score)
 
 
+def test_grad_cam_works_inside_no_grad(random_net, images):
+    with torch.no_grad():
+        inside = grad_cam(random_net, images, "relu5", lambda y: y[:, 3])
+    assert torch.equal(inside, grad_cam(random_net, images, "relu5", lambda y: y[:, 3]))
+
+
 def test_grad_cam_changes_nothing(random_net, images, unchanged):
     def fails(y):
         raise RuntimeError("no score")

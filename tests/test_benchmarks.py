@@ -92,6 +92,13 @@ def test_another_result_is_no_peer(peers):
     assert peers[1].Race("work", lambda: one, {"theirs": lambda: two}, same={"theirs": lambda a, b: None}).run()
 
 
+def test_some_rows_take_the_place_of_theirs(peers):
+    page = "text\n<!-- peers -->\nold machine\n\n| work | ours, ms |\n|---|---|\n| a | 1 |\n|  | 2 |\n| b | 3 |\n<!-- /peers -->\n| end |\n"
+    new = "machine\n\n| work | ours, ms |\n|---|---|\n| a | 5 |\n| c | 6 |\n|  | 7 |"
+    assert peers[0]["merged"](page, new) == (
+        "machine\n\n| work | ours, ms |\n|---|---|\n| a | 5 |\n| b | 3 |\n| c | 6 |\n|  | 7 |")
+
+
 @pytest.mark.parametrize("page, marks", [("README.md", ["peers", "waiting", "scaling"]), ("../../README.md", ["peers", "binder", "times"])])
 def test_the_runs_have_written_their_tables(page, marks):
     text = (FOLDER / page).read_text(encoding="utf-8")

@@ -62,15 +62,35 @@ def machine():
 
 
 def table(names):
-    """Prints the table row by row; returns it, and the peers that are faster than we are."""
+    """Prints the table row by row; returns it, and the peers that are faster than we are, or have another result."""
     lines, slower = [machine(), "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"], []
     print(*lines, sep="\n", flush=True)
     for race in races(names):
-        new, faster = rows(race)
+        try:
+            new, faster = rows(race)
+        except AssertionError as error:
+            new, faster = [], [str(error)]
         new = ["| " + " | ".join(line) + " |" for line in new]
         print(*new, sep="\n", flush=True)
         lines, slower = lines + new, slower + faster
     return "\n".join(lines), slower
+
+
+def split(table):
+    """A table -> the lines before its rows, and the lines of each row, dict work -> list."""
+    head, parts, work = [], {}, ""
+    for line in table.splitlines():
+        first = line.split("|")[1].strip() if line.startswith("| ") else HEAD[0]
+        work = first or work        # a row goes on where the first cell is empty
+        head.append(line) if work == HEAD[0] else parts.setdefault(work, []).append(line)
+    return head, parts
+
+
+def merged(page, table):
+    """The table that stands in a page, with the rows of a new one in their places or below."""
+    old = page.partition("<!-- peers -->\n")[2].partition("\n<!-- /peers -->")[0]
+    head, parts = split(table)
+    return "\n".join(head + sum((split(old)[1] | parts).values(), []))
 
 
 def main(args):
@@ -79,7 +99,8 @@ def main(args):
     found, slower = table(names)
     print("", *slower, sep="\n", file=sys.stderr, flush=True)
     if "--write" in args:
-        write_between(HERE / "README.md" if one else README, "peers", found)
+        page = HERE / "README.md" if one else README
+        write_between(page, "peers", merged(page.read_text(encoding="utf-8"), found) if names else found)
     if one:
         return int(bool(slower))
     first = [min(os.sched_getaffinity(0))] if hasattr(os, "sched_setaffinity") else []

@@ -96,11 +96,11 @@ def painters():
 
 
 def deletions():
-    """Quantus's pixel flipping gives the same curve, but for its first value, the score of the whole picture."""
+    """Quantus takes single values away, a third of a pixel each, 48 times; after each third step its curve is ours."""
     import quantus
 
-    net, x, y = network("coursenet"), world(64), torch.arange(64) % 8 + 64
-    maps, rows = torch.rand(64, 64, 64, generator=torch.Generator().manual_seed(0)), torch.arange(64)
+    net, x, y, rows = network("coursenet"), world(32), torch.arange(32) % 8 + 64, torch.arange(32)
+    maps = torch.rand(32, 64, 64, generator=torch.Generator().manual_seed(0))
     score, grey = lambda z: net(z).softmax(1)[rows, y], torch.full_like(x, 0.5)
 
     @torch.no_grad()
@@ -108,7 +108,7 @@ def deletions():
         curves = []
         for k in range(len(x)):
             order, values = maps[k].flatten().argsort(descending=True), []
-            for n in torch.linspace(0, 4096, 17).round().long().tolist():
+            for n in torch.linspace(0, 4096, 49).round().long().tolist():
                 z = x[k:k + 1].clone().flatten(2)
                 z[..., order[:n]] = 0.5
                 values.append(net(z.view(1, 3, 64, 64)).softmax(1)[0, y[k]])
@@ -116,21 +116,19 @@ def deletions():
         return torch.stack(curves)
 
     def flipped():
-        measure = quantus.PixelFlipping(features_in_step=3 * 256, perturb_baseline=0.5, normalise=False, abs=False, disable_warnings=True)
+        measure = quantus.PixelFlipping(features_in_step=256, perturb_baseline=0.5, normalise=False, abs=False, disable_warnings=True)
         found = measure(model=net, x_batch=x.numpy(), y_batch=y.numpy(), a_batch=maps[:, None].numpy(), softmax=True, device="cpu")
         return torch.as_tensor(np.array(found)).float()
 
     @torch.no_grad()
     def bare():
-        for _ in range(17):
+        for _ in range(49):
             score(x)
 
-    def same(ours, theirs):
-        close(ours[:, -theirs.shape[1]:], theirs, rtol=1e-3, atol=1e-3)
-
-    ours = lambda: replacement_curve(score, x, grey, maps, steps=16)
-    yield Race("deletion in 16 steps, coursenet, 64 pictures", ours, {"a loop": loop, "Quantus": flipped}, {"a loop": 1, "Quantus": 3},
-               bare, in_half(ours), same, error)
+    ours = lambda: replacement_curve(score, x, grey, maps, steps=48)
+    thirds = lambda ours, theirs: close(ours[:, 3::3], theirs[:, 2::3], rtol=1e-3, atol=1e-3)
+    yield Race("deletion in 48 steps, coursenet, 32 pictures", ours, {"a loop": loop, "Quantus": flipped}, {"Quantus": 3}, bare,
+               in_half(ours), {"Quantus": thirds}, error)
 
 
 def worlds():
