@@ -181,7 +181,9 @@ def notebooks(args):
 
 def bench(args):
     """The benchmarks whose names begin with the first word, or all; what follows it is for them."""
-    paths = chosen("tests/benchmarks", "*.py", args[:1] if args and not args[0].startswith("-") else [])
+    if args and args[0].startswith("-"):
+        stop(f"bench needs a benchmark's name before {args[0]}, as in `bench peers {args[0]}`.")
+    paths = chosen("tests/benchmarks", "*.py", args[:1])
     if any(path.stem == "peers" for path in paths):
         prepare()
         # Where this fails, the benchmark says which of them are missing.

@@ -26,7 +26,8 @@ def activations(net, x, names):
     """Outputs of some layers, images (b,3,h,w) -> dict name -> tensor.
 
     `names` is a list of layer names (see `layer_names`), or one name. The network stops after the last of them.
-    Differentiable; of a layer that runs more than once, the first output. Raises KeyError for an unknown layer.
+    Differentiable; of a layer that runs more than once, the first output. To change one in place, take a clone of it.
+    Raises KeyError for an unknown layer.
     """
     names, here = [names] if isinstance(names, str) else list(names), get_ident()
     modules, found, hooks = {name: find_layer(net, name) for name in names}, {}, []
@@ -35,8 +36,9 @@ def activations(net, x, names):
         def hook(module, inputs, output):
             if get_ident() != here or name in found:    # a board or a player uses the same network in a thread of its own
                 return
-            last = len(found) + 1 == len(hooks)
-            found[name] = output if last else output.clone()    # an in-place layer may follow, and would overwrite it
+            # A copy, since a layer that follows may work in place; after the last none does, unless it only passed on what came in.
+            last = len(found) + 1 == len(hooks) and output is not inputs[0]
+            found[name] = output if last else output.clone()
             if len(found) == len(hooks):
                 raise Enough
         return hook

@@ -170,16 +170,16 @@ class _Rule(torch.autograd.Function):
         if in_place:
             ctx.mark_dirty(f)
         h = f.clamp_(0, top) if in_place else f.clamp(0, top)
-        ctx.save_for_backward(h)        # it tells where the ReLU was on, and the layer after it keeps it anyway
+        if rule == "guided":
+            ctx.save_for_backward(h)    # it tells where the ReLU was on, and the layer after it keeps it anyway
         ctx.rule, ctx.top = rule, top
         return h
 
     @staticmethod
     def backward(ctx, R):
-        h, = ctx.saved_tensors
         R = R.clamp(min=0)                              # deconvnet: [R > 0] R
         if ctx.rule == "guided":                        # guided: [f > 0] [R > 0] R; a product with a mask takes twice as long
-            aten = torch.ops.aten
+            (h,), aten = ctx.saved_tensors, torch.ops.aten
             R = aten.threshold_backward(R, h, 0) if ctx.top is None else aten.hardtanh_backward(R, h, 0, ctx.top)
         return R, None, None, None
 
@@ -212,7 +212,7 @@ class _EveryReLU(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = kwargs or {}, getattr(func, "__name__", "").rstrip("_")
         called = RELUS[func](*args, **kwargs) if func in RELUS else None
-        if called:
+        if called and isinstance(called[0], torch.Tensor):      # and no stand-in of a tracer, which only follows the steps
             f, top, in_place = called
             return _Rule.apply(f, self.rule, top, in_place)
         if name in OTHERS:

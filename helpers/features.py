@@ -119,7 +119,8 @@ class PCA:
 def pca(x, k=2):
     """Principal components of rows, (n, ...) -> PCA with k components; pca(x, 2)(x) are the coordinates (n,2).
 
-    Pearson 1901. Signs as in scikit-learn: the largest weight of each component is positive. Raises ValueError for fewer
+    Pearson 1901. Signs as in scikit-learn: the largest weight of each component is positive. Computed from products in double
+    precision, so directions with less than 1e-15 of the largest variance are noise. Raises ValueError for fewer
     than two rows, or more components than rows or features.
     """
     x = rows(x, "x")

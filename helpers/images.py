@@ -124,7 +124,11 @@ class Photo:
         module, folder = FOLDERS[self.package]
         # Only the file is needed: the packages' own functions import for a second before they read it. An array has no colour
         # profile, which those functions leave unapplied, too.
-        with Image.open(Path(find_spec(module).origin).parent / folder / self.file) as picture:
+        found = find_spec(module)
+        if found is None:
+            raise ImportError(f"This photograph lies in the package {self.package}, which is not installed. "
+                              f"Try `pip install {self.package}`.")
+        with Image.open(Path(found.origin).parent / folder / self.file) as picture:
             return load_image(Image.fromarray(np.asarray(picture)), size=size)
 
 

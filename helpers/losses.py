@@ -1,5 +1,7 @@
 """Losses on images, to be added to others; each gives one number for each image, (b,)."""
 
+from contextlib import nullcontext
+
 import torch
 
 from helpers.errors import check_positive, describe
@@ -52,12 +54,14 @@ def gram_matrix(features):
 
 
 class _Products(torch.autograd.Function):
-    """f^T f, (b,n,c) -> (b,c,c). Its derivative is one product, where autograd would compute one for each of both factors, and add."""
+    """f^T f, (b,n,c) -> (b,c,c). With G from above its derivative is f (G + G^T): one product, where autograd would take two and add."""
 
     @staticmethod
     def forward(ctx, f):
         ctx.save_for_backward(f)
-        return f.transpose(1, 2) @ f
+        kind = f.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():     # or it would be in bf16
+            return f.transpose(1, 2) @ f
 
     @staticmethod
     def backward(ctx, G):

@@ -39,7 +39,7 @@ class Normalize(nn.Module):
             raise ValueError(f"The network got {describe(x)}; it expects images (b, 3, h, w) of floats from 0 to 1. "
                              "Try x[None] for a single image, x.float() / 255 for bytes, or load_image, which gives (1, 3, h, w).")
         # Noise leaves [0, 1], and so may a descent; not by so much. This norm is the sum of |x|, without a copy of them.
-        if not x.requires_grad and torch.linalg.vector_norm(x, 1) > 5 * x.numel():
+        if not x.requires_grad and torch.linalg.vector_norm(x, 1, dtype=torch.promote_types(x.dtype, torch.float32)) > 5 * x.numel():
             raise ValueError(f"The network got pixels from {x.min():.3g} to {x.max():.3g}; it expects them from 0 to 1. Try x / 255.")
         return (x - self.mean) / self.std
 

@@ -43,6 +43,13 @@ class NormalizedGradient:
     def __init__(self, params, lr=1.0):
         check_positive(lr, "step length")
         self.params, self.lr = list(params), lr
+        if torch.is_tensor(params) or not self.params or not all(torch.is_tensor(p) for p in self.params):
+            raise TypeError(f"Got {describe(params)} as parameters; expected some tensors, as module.parameters() gives them. "
+                            "Try [x] for a single one.")
+
+    def zero_grad(self):
+        for p in self.params:
+            p.grad = None
 
     @torch.no_grad()
     def step(self, closure=None):

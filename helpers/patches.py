@@ -38,9 +38,10 @@ class ReceptiveField:
         return max(top, 0), max(left, 0), min(top + self.size, h), min(left + self.size, w)
 
     def windows(self, units, side):
-        """What to cut out of a side of so many pixels for each unit -> (starts, one length for all), in whole strides.
+        """What to cut out of a side of so many pixels for each unit -> (starts, one length for all).
 
-        In it, the units before this one are computed from the same pixels as in the whole image; where that can't be, it is all.
+        Starts and length are whole strides, so that each window of a layer that a unit needs falls on the same pixels as in the whole
+        image. Where the side is none, or is not longer, that is the whole side.
         """
         lead = self.offset % self.stride
         length = -(-(lead + self.size) // self.stride) * self.stride
@@ -181,11 +182,14 @@ def top_patches(net, images, layer, k=9, *, batch=32):
 def unit_gradient(net, x, layer, channel, units):
     """The gradient of one unit for each image, (b,3,h,w) and units (b,2), their rows and columns in the map -> (b,3,h,w).
 
-    It is zero outside the unit's receptive field, so the network runs on that part of the image only, and on a little more, so
-    that strides fall on the same pixels. Within `relu_backward("guided")` it is the guided gradient.
-    Raises ValueError for units outside the map, and for layers whose units see the whole image.
+    It is zero outside the unit's receptive field, so the network runs only on that part of the image, widened to whole strides: see
+    `ReceptiveField.windows`. Within `relu_backward("guided")` it is the guided gradient.
+    Raises KeyError for an unknown layer; ValueError for units outside the map, for layers whose units see the whole image, and for a
+    network in training mode, whose batch norms would see a part of the image for the whole.
     """
     check_images(x)
+    if net.training:
+        raise ValueError("The network is in training mode, where batch norm depends on all that it sees. Try net.eval().")
     units = torch.as_tensor(units)
     if units.is_floating_point() or units.shape != (len(x), 2):
         raise ValueError(f"Got {describe(units)} as units; expected a row and a column of the map for each of {len(x)} images, (b, 2).")
@@ -197,8 +201,8 @@ def unit_gradient(net, x, layer, channel, units):
     def unit(z):
         a = activations(net, z, layer)[layer]
         if not (0 <= channel < a.shape[1] and (units >= 0).all() and i.max() < a.shape[2] and j.max() < a.shape[3]):
-            raise ValueError(f"Got channel {channel} and units {units.tolist()}, of which some are not among the {a.shape[1]} channels "
-                             f"of {layer!r} or not in its map for images of {x.shape[2]} x {x.shape[3]} pixels.")
+            raise ValueError(f"Got channel {channel} and units {units.tolist()}; expected one of the {a.shape[1]} channels of {layer!r}, "
+                             f"and rows and columns of its map for images of {x.shape[2]} x {x.shape[3]} pixels. Try TopPatches.units.")
         return a[torch.arange(len(z)), channel, i, j]
 
     found, whole = gradient_of(unit, torch.cat([x[part] for part in parts])), torch.zeros_like(x)

@@ -99,3 +99,9 @@ def test_another_thread_may_use_the_network_meanwhile():
     cam = grad_cam(net, x, "1", lambda y: y.sum((1, 2, 3)))
     pause.meanwhile = None
     assert torch.equal(cam, grad_cam(net, x, "1", lambda y: y.sum((1, 2, 3))))
+
+
+def test_a_layer_that_passes_on_the_picture_gives_a_copy():
+    net, x = nn.Sequential(nn.Dropout(), nn.Conv2d(3, 4, 3)).eval(), torch.rand(1, 3, 8, 8)
+    found = activations(net, x, "0")["0"]
+    assert torch.equal(found, x) and found.data_ptr() != x.data_ptr()

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from helpers import adversarial, ascent, attribution, dream, evaluation, features, inversion, patches, style, texture
+from helpers import adversarial, ascent, attribution, dream, evaluation, features, inversion, losses, patches, style, texture
 from helpers.activations import activations
 from helpers.optimize import last
 from helpers.param import FourierImage, PixelImage
@@ -89,6 +89,11 @@ def test_the_device_refuses_float64():
             torch.zeros(3, dtype=torch.float64, device=x.device)
 
 
+def guided(score, x):
+    with attribution.relu_backward("guided"):
+        return attribution.input_gradient(score, x)
+
+
 SCORE = lambda net: lambda x: net(x)[:, 2]
 CASES = {
     "activations": lambda net, x: activations(net, x, "conv3")["conv3"],
@@ -98,6 +103,9 @@ CASES = {
     "pca": lambda net, x: features.pca(x, 2)(x).abs(),
     "probe": lambda net, x: features.linear_probe(x, torch.arange(3, device=x.device))[0],
     "patches": lambda net, x: patches.top_patches(net, x, "conv2", 2).boxes,
+    "one unit": lambda net, x: patches.unit_gradient(net, x, "conv2", 1, patches.top_patches(net, x, "conv2", 3).units[1].flip(0)),
+    "guided backprop": lambda net, x: guided(SCORE(net), x),
+    "gram matrices": lambda net, x: attribution.gradient_of(lambda z: losses.gram_matrix(z).square().sum((1, 2)), x),
     "saliency": lambda net, x: attribution.saliency(SCORE(net), x),
     "smooth-grad": lambda net, x: attribution.smooth_grad(SCORE(net), x, samples=2),
     "grad-cam": lambda net, x: attribution.grad_cam(net, x, "conv5", lambda y: y[:, 2]),

@@ -170,3 +170,10 @@ def test_the_gradient_of_gram_has_the_layout_of_the_features(layout):
     torch.testing.assert_close(found, plain)
     if layout is torch.channels_last:
         assert found.is_contiguous(memory_format=layout)
+
+
+def test_gram_in_autocast_is_that_of_the_features_in_float32():
+    f = noise(1, 4, 6, 6).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = gram_matrix(f)
+    assert torch.equal(inside, gram_matrix(f)) and torch.autograd.grad(inside.sum(), f)[0].isfinite().all()

@@ -256,3 +256,12 @@ def test_bytes_are_refused_by_the_network_itself(name, x, says):
         net(x)
     noisy = 0.5 + torch.randn(1, 3, 64, 64)        # as smooth_grad gives it
     assert net(noisy).shape[0] == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_large_picture_of_any_precision_is_not_taken_for_bytes(dtype):
+    normalize = nets.Normalize((0.5,) * 3, (0.25,) * 3).to(dtype)
+    x = torch.full((1, 3, 320, 320), 0.9, dtype=dtype)     # their sum is more than float16 can hold
+    assert normalize(x).isfinite().all()
+    with pytest.raises(ValueError, match="Try x / 255"):
+        normalize(100 * x)

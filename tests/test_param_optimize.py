@@ -282,3 +282,9 @@ def test_magnitudes_and_phases_must_fit(magnitude, phase):
 def test_photographs_of_an_even_width(photographs):
     with pytest.raises(ValueError, match="expected"):
         mean_magnitude(photographs)
+
+
+@pytest.mark.parametrize("params", [torch.zeros(2, 3, requires_grad=True), [], [{"params": [torch.zeros(2)]}]])
+def test_normalized_gradient_wants_tensors(params):
+    with pytest.raises(TypeError, match=r"Try \[x\] for a single one"):
+        NormalizedGradient(params)

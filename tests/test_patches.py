@@ -382,6 +382,7 @@ def whole_gradient(net, x, layer, channel, units):
 @pytest.mark.parametrize("name, layer, size", [
     ("coursenet", "conv1", 64), ("coursenet", "pool2", 64), ("coursenet", "relu5", 64), ("coursenet", "conv3", (96, 64)),
     ("coursenet", "conv3", (70, 61)), ("vgg11", "relu3_2", 96), ("squeezenet1_1", "fire2", 96), ("resnet18", "layer1", 96),
+    ("googlenet", "maxpool2", 128),
     ("efficientnet-lite0", "block3", 96), ("efficientnet-lite0", "block5", 192), ("efficientnet-lite0", "block2", 97)])
 def test_a_unit_s_gradient_is_that_of_the_whole_picture(nets, rule, name, layer, size):
     net, generator = copy.deepcopy(nets[name]).double(), torch.Generator().manual_seed(0)

@@ -16,10 +16,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
-from helpers.recipes.marks import write_between
-
-ROOT = Path(__file__).resolve().parents[2]
-BUILD, README = ROOT / "build", ROOT / "README.md"
+BUILD = Path(__file__).resolve().parents[2] / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STILL = "(A widget: it appears when the notebook runs.)"     # what is stored in its place
 
@@ -56,10 +53,7 @@ def with_another(notebook, name):
 
 
 def execute(path, out, *, inplace, look=None):
-    """Executes one notebook in a kernel of its own and writes it as HTML to a folder.
-
-    Returns which cell failed and how, or None; its seconds; and its memory, as `peak_memory` gives it.
-    """
+    """Executes one notebook in a kernel of its own and writes it as HTML to a folder; returns which cell failed and how, or None."""
     notebook = nbformat.read(path, as_version=4)
     if look:
         with_another(notebook, look)
@@ -84,8 +78,8 @@ def execute(path, out, *, inplace, look=None):
                 break
             print(f"{path.stem}  cell {number}/{len(cells)}  {time.perf_counter() - begin:.1f} s", flush=True)
         client.set_widgets_metadata()
-        seconds, memory = time.perf_counter() - start, peak_memory(client.km.provisioner.pid)
-        print(f"{path.stem}: {seconds:.0f} s{memory_note(*memory)}", flush=True)
+        memory = memory_note(*peak_memory(client.km.provisioner.pid))
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s{memory}", flush=True)
     out.mkdir(exist_ok=True)
     (out / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
     if inplace and not failure:
@@ -94,7 +88,7 @@ def execute(path, out, *, inplace, look=None):
             if output.get("data", {}).pop(WIDGET, None):
                 output.data["text/plain"] = STILL
         nbformat.write(notebook, path)
-    return failure, seconds, memory
+    return failure
 
 
 def peak_memory(pid):
@@ -123,22 +117,15 @@ def main(args=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.recipes.notebooks", description=__doc__.split(":  ")[0])
     parser.add_argument("--inplace", action="store_true", help="also stores the outputs in the notebooks that did not fail")
     parser.add_argument("--look", metavar="NETWORK", help="one of torchvision's, with random weights, in place of the real one")
-    parser.add_argument("--write", action="store_true", help="puts the times and the memory into README.md")
     parser.add_argument("--out", type=Path, default=BUILD)
     parser.add_argument("paths", type=Path, nargs="+")
     args = parser.parse_args(args)
     if args.look and args.inplace:
         parser.error("--look draws pictures that mean nothing: they are not to be stored --inplace.")
-    runs = [execute(path.resolve(), args.out, inplace=args.inplace, look=args.look) for path in args.paths]
-    failures = [failure for failure, *_ in runs if failure]
-    for failure in failures:
+    failures = [execute(path.resolve(), args.out, inplace=args.inplace, look=args.look) for path in args.paths]
+    for failure in filter(None, failures):
         print(f"failed: {failure}", file=sys.stderr)
-    if args.write and not failures:
-        lines = ["| notebook | s | most memory, MB | of it pages of GPU libraries, MB |", "|---|---|---|---|"]
-        lines += [f"| {path.stem} | {seconds:.0f} | {peak:,.0f} | {unused:,.0f} |"
-                  for path, (_, seconds, (peak, unused)) in zip(args.paths, runs)]
-        write_between(README, "times", "\n".join(lines))
-    return int(bool(failures))
+    return int(any(failures))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ def run_widgets(client):
 
 def main(args):
     names = [arg for arg in args if not arg.startswith("--")]
+    if names and "--write" in args:
+        sys.exit("--write puts a line for each notebook into README.md: run it with all of them.")
     os.environ["OMP_NUM_THREADS"] = "1"      # as binder/start has it
     if hasattr(os, "sched_setaffinity"):     # on Linux, and there only the memory is known, too
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the kernels inherit it

@@ -1,7 +1,7 @@
 """What our methods cost beside other libraries': `run.py bench peers [ROW ...] [--write]`, on all cores, and again on one.
 
 In each row ours and the others do the same work in one process, in turns, with the same network and input; before anything is timed,
-their results must be equal. The bare cost is what nobody can avoid: the forward and backward passes themselves. With names, only the
+their results are compared. The bare cost is what nobody can avoid: the forward and backward passes themselves. With names, only the
 rows that contain one of them. With --write the tables go into README.md and into README.md beside this file. The others come in
 the extra `peers`; rows whose peer is missing are left out, and that is said.
 """
@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -40,14 +42,16 @@ def rows(race):
     from races.race import ratio
     times, notes = race.run()
     work, ours = race.work, f"{1000 * statistics.median(times['ours']):.1f}"
-    bare = f"{1 / ratio(times, 'bare')[0]:.2f}" if race.bare else ""
-    half = f"{1 / ratio(times, 'bf16')[0]:.2f}{notes['bf16'] and '; ' + notes['bf16']}" if race.half else ""
+    bare = f"{ratio(times, 'ours', 'bare')[1]:.2f}" if race.bare else ""
+    half = f"{ratio(times, 'ours', 'bf16')[1]:.2f}{notes['bf16'] and '; ' + notes['bf16']}" if race.half else ""
     lines, faster = [], []
     for peer in race.peers or [""]:
         beside = ["", ""]
         if peer:
-            middle, low, high = ratio(times, peer)
-            beside = f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{race.asked.get(peer, 1):g}"
+            low, middle, high = ratio(times, peer)
+            asked = race.asked.get(peer, 1)
+            reached = middle >= asked * (NOISE if asked == 1 else 1)
+            beside = f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{'✓' if reached else '✗'} {asked:g}"
             faster += [f"{race.work}: {peer} is faster"] if high < NOISE else []
         lines.append((work, ours, f"{peer}: {notes[peer]}" if notes.get(peer) else peer, *beside, bare, half))
         work = ours = bare = half = ""
@@ -57,8 +61,12 @@ def rows(race):
 def machine():
     known = torch.cpu.get_capabilities()
     kind = next((part for part in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if known.get(part)), platform.machine())
-    cores, version = torch.get_num_threads(), torch.__version__.partition("+")[0]
-    return f"PyTorch {version} on {cores} core{'s' * (cores > 1)}, {kind}" + ", which computes in bf16" * has_bf16("cpu") + "."
+    cores, found = torch.get_num_threads(), []
+    for name in ("torch", "captum", "grad-cam", "torch-lucent", "quantus", "openTSNE", "scikit-learn", "faiss-cpu"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name).partition('+')[0]}")
+    half = "computes" if has_bf16("cpu") else "does not compute"
+    return f"On {cores} core{'s' * (cores > 1)} of a processor that {half} in bf16 ({kind}): {', '.join(found)}."
 
 
 def table(names):
@@ -82,15 +90,19 @@ def split(table):
     for line in table.splitlines():
         first = line.split("|")[1].strip() if line.startswith("| ") else HEAD[0]
         work = first or work        # a row goes on where the first cell is empty
-        head.append(line) if work == HEAD[0] else parts.setdefault(work, []).append(line)
+        if work == HEAD[0]:
+            head.append(line)
+        else:
+            parts.setdefault(work, []).append(line)
     return head, parts
 
 
 def merged(page, table):
-    """The table that stands in a page, with the rows of a new one in their places or below."""
-    old = page.partition("<!-- peers -->\n")[2].partition("\n<!-- /peers -->")[0]
-    head, parts = split(table)
-    return "\n".join(head + sum((split(old)[1] | parts).values(), []))
+    """The table that stands in a page, with the rows of a new one in their places or below; ValueError if that is of another machine."""
+    (before, old), (head, new) = split(page.partition("<!-- peers -->\n")[2].partition("\n<!-- /peers -->")[0]), split(table)
+    if before != head:
+        raise ValueError(f"The page has rows of another machine or of other versions ({before[0]} {head[0]}). Try --write without names.")
+    return "\n".join(head + sum((old | new).values(), []))
 
 
 def main(args):

@@ -164,7 +164,8 @@ def table(title, rows, names):
     lines = [f"| {title} | from | to | slope | note |", "|---|---|---|---|---|"]
     for name, row in rows.items():
         ends = (f"{names[count]}: {duration(row[count])}" for count in (min(row), max(row)))
-        lines.append(f"| {name} | {' | '.join(ends)} | {slope(row):.2f} | {NOTES.get(name, '')} |")
+        power = f"{slope(row):.2f}" if len(row) > 1 else ""
+        lines.append(f"| {name} | {' | '.join(ends)} | {power} | {NOTES.get(name, '')} |")
     return "\n".join(lines)
 
 

@@ -11,64 +11,77 @@ from helpers.features import codes, nearest_neighbors, pca
 from helpers.patches import top_patches
 
 
-def occlusions():
+def occluded(name, size, window, title):
     """Captum by its default, one window at a time, and by other settings, of which one is the best."""
     from captum.attr import Occlusion
 
-    for name, size, window in [("coursenet", 64, 8), ("efficientnet-lite0", 224, 32), ("vgg11", 224, 56)]:
-        net, x, score = network(name), cat(size), score_of(name, cat(size))
-        theirs = Occlusion(score)
-        ours = lambda score=score, x=x, window=window: occlusion(score, x, window=window, stride=window // 2)
+    net, x, score = network(name), cat(size), score_of(name, cat(size))
+    theirs, pictures = Occlusion(score), (2 * size // window - 1) ** 2 + 1
 
-        def captum(at_once, x=x, window=window, theirs=theirs):
-            shape, strides = (3, window, window), (3, window // 2, window // 2)
-            return theirs.attribute(x, shape, strides=strides, baselines=0.5, perturbations_per_eval=at_once).mean(1)
+    def ours():
+        return occlusion(score, x, window=window, stride=window // 2)
 
-        @torch.no_grad()
-        def bare(net=net, x=x, pictures=(2 * size // window - 1) ** 2 + 1):
-            many = x.expand(min(16, AT_ONCE // x[0, 0].numel()), -1, -1, -1).contiguous(**LAST)
-            for first in range(0, pictures, len(many)):
-                net(many[:pictures - first])
+    def captum(at_once):
+        shape, strides = (3, window, window), (3, window // 2, window // 2)
+        return lambda: theirs.attribute(x, shape, strides=strides, baselines=0.5, perturbations_per_eval=at_once).mean(1)
 
-        settings = {f"Captum, {n} at once": lambda n=n, captum=captum: captum(n) for n in (4, 16, 64)}
-        yield Race(f"occlusion, {name}, {size} px", ours, {"Captum": lambda captum=captum: captum(1), **settings},
-                   {"Captum": 1.5}, bare, in_half(ours), agree=ranks)
+    @torch.no_grad()
+    def bare():
+        many = x.expand(min(16, AT_ONCE // x[0, 0].numel()), -1, -1, -1).contiguous(**LAST)
+        for first in range(0, pictures, len(many)):
+            net(many[:pictures - first])
+
+    peers = {"Captum": captum(1), **{f"Captum, {n} at once": captum(n) for n in (4, 16, 64)}}
+    # What weights drawn by chance answer says nothing of how bf16 agrees.
+    return Race(f"occlusion, {title}, {size} px", ours, peers, {"Captum": 1.5}, bare, in_half(ours), agree=ranks if title == name else None)
+
+
+def occlusions():
+    yield occluded("coursenet", 64, 8, "coursenet")
+    yield occluded("efficientnet-lite0", 224, 32, "efficientnet-lite0")
+    yield occluded("vgg11", 224, 56, "VGG-11")
 
 
 def saliencies():
     from captum.attr import Saliency
 
-    x, y = world(32), torch.arange(32) % 8 + 64
-    net, rows = network("coursenet"), torch.arange(32)
+    net, x, y, rows = network("coursenet"), world(32), torch.arange(32) % 8 + 64, torch.arange(32)
+    score = lambda z: net(z)[rows, y]
+    ours = lambda: saliency(score, x)
 
     def bare():
         z = x.clone().requires_grad_()
-        torch.autograd.grad(net(z)[rows, y].sum(), z)
+        torch.autograd.grad(score(z).sum(), z)
 
-    score = lambda z: net(z)[rows, y]
-    yield Race("saliency, coursenet, 32 pictures", lambda: saliency(score, x),
-               {"Captum": lambda: Saliency(net).attribute(x, target=y).amax(1)}, bare=bare,
-               half=in_half(lambda: saliency(score, x)), agree=ranks)
+    yield Race("saliency, coursenet, 32 pictures", ours, {"Captum": lambda: Saliency(net).attribute(x, target=y).amax(1)}, bare=bare,
+               half=in_half(ours), agree=ranks)
+
+
+def best_of(layer):
+    """Beside the forward passes up to the layer: what is kept of them should cost next to nothing."""
+    net, x = network("coursenet"), world(2000)
+
+    @torch.no_grad()
+    def forwards():
+        for part in x.split(32):
+            activations(net, part, layer)
+
+    return Race(f"best patches of all channels at {layer}, 2,000 pictures", lambda: top_patches(net, x, layer), bare=forwards)
 
 
 def best_patches():
-    """Beside the forward passes up to the layer: what is kept of them should cost next to nothing."""
-    net, x = network("coursenet"), world(2000)
     for layer in ("relu1", "relu3", "relu5"):
-        @torch.no_grad()
-        def forwards(layer=layer):
-            for part in x.split(32):
-                activations(net, part, layer)
-        ours = lambda layer=layer: top_patches(net, x, layer)
-        yield Race(f"best patches of all channels at {layer}, 2,000 pictures", ours, bare=forwards)
+        yield best_of(layer)
 
 
 def neighbours():
+    """The ranking must be that of float64; FAISS and the others may exchange neighbours that rounding cannot tell apart."""
+    import faiss
     from sklearn.neighbors import NearestNeighbors
 
+    faiss.omp_set_num_threads(torch.get_num_threads())
     q, g = torch.randn(11_000, 512, generator=torch.Generator().manual_seed(0)).split([1000, 10_000])
     exact = torch.cdist(q.double(), g.double(), compute_mode="donot_use_mm_for_euclid_dist").topk(5, largest=False).indices
-    ours = lambda: nearest_neighbors(q, g, 5).indices
 
     def learn():
         return torch.from_numpy(NearestNeighbors(n_neighbors=5, algorithm="brute").fit(g.numpy()).kneighbors(q.numpy())[1])
@@ -76,33 +89,41 @@ def neighbours():
     def plain():
         return torch.cdist(q, g).topk(5, largest=False).indices
 
-    def same(ours, theirs):     # ours as float64 has it; theirs may exchange neighbours that rounding can't tell apart
+    def indexed():
+        index = faiss.IndexFlatL2(512)
+        index.add(g.numpy())
+        return torch.from_numpy(index.search(q.numpy(), 5)[1])
+
+    def same(ours, theirs):
         assert torch.equal(ours, exact) and (theirs == exact).float().mean() > 0.999
 
-    yield Race("neighbours of 1,000 in 10,000, 512 features", ours, {"scikit-learn": learn, "cdist and topk": plain},
-               {"scikit-learn": 1.5}, bare=lambda: q @ g.T, same=same)
+    yield Race("neighbours of 1,000 in 10,000, 512 features", lambda: nearest_neighbors(q, g, 5).indices,
+               {"scikit-learn": learn, "cdist and topk": plain, "FAISS, flat": indexed}, {"scikit-learn": 1.5}, lambda: q @ g.T, same=same)
 
 
 def tsnes():
-    """As notebook 1 calls scikit-learn: on 50 principal components, with one thread."""
+    """As notebook 1 calls scikit-learn for its scenes: on 50 principal components, in 500 steps, with one thread."""
     from openTSNE import TSNE as OpenTSNE
     from sklearn.manifold import TSNE, trustworthiness
 
-    pictures = (0.99 * world(2000) + 0.01 * torch.rand(2000, 3, 64, 64)).contiguous(**LAST)     # so that none comes twice
-    world_codes = codes(network("coursenet"), pictures, "relu5")["relu5"]
-    few = pca(world_codes, 50)(world_codes).numpy()
+    pictures = torch.cat([world(1504), world(496).flip(3)]).contiguous(**LAST)      # the scenes, and some of them mirrored
+    features, cores = codes(network("coursenet"), pictures, "relu5")["relu5"], torch.get_num_threads()
+    few = lambda: pca(features, 50)(features).numpy()
 
     def ours():
         with threadpool_limits(1):
-            return TSNE(angle=0.7, max_iter=500, random_state=0).fit_transform(pca(world_codes, 50)(world_codes).numpy())
+            return TSNE(angle=0.7, max_iter=500, random_state=0).fit_transform(few())
 
     def same(ours, theirs):     # the maps differ; ours must keep neighbours as well
-        ours, theirs = (trustworthiness(few, found, n_neighbors=10) for found in (ours, theirs))
+        ours, theirs = (trustworthiness(features.numpy(), found, n_neighbors=10) for found in (ours, theirs))
         assert ours > theirs - 0.01, (ours, theirs)
         return f"trustworthiness {theirs:.3f}, ours {ours:.3f}"
 
-    peers = {"scikit-learn as it comes": lambda: TSNE(random_state=0).fit_transform(world_codes.numpy()),
-             "openTSNE": lambda: OpenTSNE(random_state=0).fit(pca(world_codes, 50)(world_codes).numpy())}
+    short = {"theta": 0.7, "n_iter": 250, "early_exaggeration_iter": 250, "n_jobs": cores, "negative_gradient_method": "bh"}
+    peers = {"scikit-learn as it comes": lambda: TSNE(random_state=0).fit_transform(features.numpy()),
+             "scikit-learn, 50 components": lambda: TSNE(random_state=0).fit_transform(few()),
+             "openTSNE, 50 components": lambda: OpenTSNE(random_state=0, n_jobs=cores).fit(few()),
+             "openTSNE, 500 steps, angle 0.7": lambda: OpenTSNE(random_state=0, **short).fit(few())}
     yield Race("t-SNE, 2,000 points of 3,072 features", ours, peers, {"scikit-learn as it comes": 1.3}, same=same)
 
 

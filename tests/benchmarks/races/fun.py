@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 from races.common import LAST, error, in_half, network, world
-from races.gradients import STEPS, alike, plain_loop
+from races.gradients import ASKED, STEPS, alike, loops
 from races.race import Race, close
 
 from helpers.activations import activations
@@ -25,28 +25,30 @@ STYLES = {"coursenet-robust": (RELUS, "relu3"),
           "efficientnet-lite0": (["stem_relu", "block2", "block4", "block6", "block9"], "block6")}
 
 
+def styled(work, name, layers, deep):
+    """Ten steps of style transfer, or of texture, which has no content; the others' Gram matrices are those of a plain product."""
+    net, photo = network(name), photos()["temple"].load(192).contiguous(**LAST)
+    grams = {layer: gram_matrix(f) for layer, f in activations(net, draw_style("strokes"), layers).items()}
+    content = (deep, activations(net, photo, deep)[deep]) if work == "style" else None
+
+    def start():
+        return PixelImage(photo if work == "style" else 0.5 + 0.1 * torch.sin(7 * photo))
+
+    def ours(exact=True):
+        def whole(z):
+            with fast(z.device, exact=exact):
+                found = activations(net, z.contiguous(**LAST), layers)
+            return loss_to(gram_matrix, grams, content, found, z).sum()
+        return last(descend(start(), whole, steps=10, optimizer=STEPS)).image
+
+    peers = loops(name, layers, start, lambda: partial(loss_to, plain_gram, grams, content))
+    return Race(f"{work}, {name}, 192 px, 10 steps", ours, peers, ASKED, half=lambda: ours(False), same=alike, agree=error)
+
+
 def styles():
-    """Ten steps of style transfer, and of texture, which has no content; the plain loop is that of inversion, with a plain Gram matrix."""
     for name, (layers, deep) in STYLES.items():
-        net, photo = network(name), photos()["temple"].load(192).contiguous(**LAST)
-        grams = {layer: gram_matrix(f) for layer, f in activations(net, draw_style("strokes"), layers).items()}
-        wanted = activations(net, photo, deep)[deep]
-
-        for work in ("texture", "style"):
-            start = lambda work=work, photo=photo: PixelImage(photo if work == "style" else 0.5 + 0.1 * torch.sin(7 * photo))
-            aims = grams, (deep, wanted) if work == "style" else None
-            loss, plain = partial(loss_to, gram_matrix, *aims), partial(loss_to, plain_gram, *aims)
-
-            def ours(exact=True, loss=loss, start=start, net=net, layers=layers):
-                def whole(z):
-                    with fast(z.device, exact=exact):
-                        found = activations(net, z.contiguous(**LAST), layers)
-                    return loss(found, z).sum()
-                return last(descend(start(), whole, steps=10, optimizer=STEPS)).image
-
-            loop = lambda plain=plain, start=start, name=name, layers=layers: plain_loop(name, layers, start(), plain)
-            yield Race(f"{work}, {name}, 192 px, 10 steps", ours, {"a plain loop": loop}, {"a plain loop": 1.5},
-                       half=lambda ours=ours: ours(False), same=alike, agree=error)
+        yield styled("texture", name, layers, deep)
+        yield styled("style", name, layers, deep)
 
 
 def loss_to(gram, grams, content, a, z):
@@ -61,19 +63,23 @@ def plain_gram(a):
     return f @ f.transpose(1, 2) / f.shape[2]
 
 
-def textures():
+def grown(size):
     """The loop of the tests compares each pixel's window with all of the source's; neither scikit-image nor OpenCV has this method."""
     from test_texture import naive_efros_leung
 
     source = resize(draw_style("woodcut"), 128)[..., 20:68, 20:68]
-    for size in (48, 128):
-        loop = {"a loop in float64": lambda size=size: naive_efros_leung(source, (size, size), 11)}
-        yield Race(f"texture by neighbours, {size} px from 48, window 11", lambda size=size: efros_leung(source, size=size, window=11),
-                   loop, {"a loop in float64": 10}, same=lambda a, b: close(a, b, rtol=0, atol=0))
+    return Race(f"texture by neighbours, {size} px from 48, window 11", lambda: efros_leung(source, size=size, window=11),
+                {"a loop in float64": lambda: naive_efros_leung(source, (size, size), 11)}, {"a loop in float64": 10},
+                same=lambda a, b: close(a, b, rtol=0, atol=0))
+
+
+def textures():
+    yield grown(48)
+    yield grown(128)
 
 
 def painters():
-    """One pass of the painter beside 300 steps of optimisation from the content; of both, how much loss is left."""
+    """One pass of the painter beside optimisation from the content: in 300 steps, and in those that reach its loss."""
     painter, photo, net = load_transform_net().to(**LAST), photos()["temple"].load(256).contiguous(**LAST), network("efficientnet-lite0")
     grams = style_grams(net, draw_style("strokes", 384))
 
@@ -81,18 +87,14 @@ def painters():
     def ours():
         return painter(photo, "strokes")
 
-    def steps():
-        return last(style_transfer(net, photo, grams, steps=300)).image
+    def steps(number):
+        return lambda: last(style_transfer(net, photo, grams, steps=number)).image
 
-    def same(ours, theirs):
-        painted = last(style_transfer(net, photo, grams, start=ours.clamp(0, 1), steps=1)).loss
-        losses = [step.loss for step in style_transfer(net, photo, grams, steps=300)]
-        sooner = next((n for n, loss in enumerate(losses, 1) if loss <= painted), None)
-        return (f"loss {losses[0]:.2f} before, {losses[-1]:.2f} after, the painter's {painted:.2f}, "
-                + (f"which step {sooner} reaches" if sooner else "which they do not reach"))
-
-    yield Race("painter, 256 px", ours, {"300 steps of optimisation": steps}, {"300 steps of optimisation": 300}, half=in_half(ours),
-               same=same, agree=error)
+    loss_of = lambda x: next(style_transfer(net, photo, grams, start=x.clamp(0, 1), steps=1)).loss
+    painted = loss_of(ours())
+    enough = next(step.index for step in style_transfer(net, photo, grams, steps=300) if step.loss <= painted)
+    yield Race("painter, 256 px", ours, {f"{enough} steps, to its loss": steps(enough), "300 steps": steps(300)}, {"300 steps": 300},
+               half=in_half(ours), same=lambda ours, theirs: f"loss {loss_of(theirs):.2f}, ours {painted:.2f}", agree=error)
 
 
 def deletions():
@@ -132,8 +134,8 @@ def deletions():
 
 
 def worlds():
-    for size, n in ((64, 8), (224, 1)):
-        yield Race(f"rendering {n} scene{'s' * (n > 1)} of {size} px", lambda size=size, n=n: render_scenes(n, seed=9, size=size))
+    yield Race("rendering 8 scenes of 64 px", lambda: render_scenes(8, seed=9, size=64))
+    yield Race("rendering 1 scene of 224 px", lambda: render_scenes(1, seed=9, size=224))
 
 
 RACES = [styles, textures, painters, deletions, worlds]

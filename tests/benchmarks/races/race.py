@@ -1,5 +1,6 @@
-"""One row of the table: ours and others do the same work in turns, after their results were found equal."""
+"""One row of the table: ours and others do the same work in turns, after their results were compared."""
 
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -22,37 +23,39 @@ class Race:
     work: str
     ours: Callable
     peers: dict = field(default_factory=dict)
-    asked: dict = field(default_factory=dict)       # how many times as long as ours each of them should take, at least
+    asked: dict = field(default_factory=dict)       # how many times as long as ours each of them should take, at least; 1 unless given
     bare: Callable | None = None
     half: Callable | None = None
-    same: Callable | dict = close                   # raises where a peer's result is another, or says how good it is; or one for each peer
-    agree: Callable | None = None                   # in a few words, how well the result in bf16 agrees
+    same: Callable | dict = close       # raises where a peer's result is another, or says how good it is; or one for each peer
+    agree: Callable | None = None       # in a few words, how well the result in bf16 agrees
 
     def run(self):
         """The times of each, dict name -> list with one for each round; what is said of each peer, and of bf16. Comparing warms up."""
         ours, notes = self.ours(), {}
         for name, peer in self.peers.items():
+            same = self.same.get(name, close) if isinstance(self.same, dict) else self.same
             try:
-                notes[name] = (self.same.get(name, close) if isinstance(self.same, dict) else self.same)(ours, peer()) or ""
+                notes[name] = same(ours, peer()) or ""
             except AssertionError as error:
                 raise AssertionError(f"{self.work}: the result of {name} is another. {error}") from None
-        notes["bf16"] = self.agree(ours, self.half()) if self.half and self.agree else ""
+        if self.bare:
+            self.bare()
+        half = self.half() if self.half else None
+        notes["bf16"] = self.agree(ours, half) if self.half and self.agree else ""
         runners = {"ours": self.ours, **self.peers, "bare": self.bare, "bf16": self.half}
         runners = {name: f for name, f in runners.items() if f}
-        times, began = {name: [] for name in runners}, time.perf_counter()
-        for number in range(ROUNDS[1]):
-            order = list(runners)
-            for name in order[number % len(order):] + order[:number % len(order)]:      # each begins once
+        times, began, luck = {name: [] for name in runners}, time.perf_counter(), random.Random(0)
+        for number in range(1, ROUNDS[1] + 1):
+            for name in luck.sample(list(runners), len(runners)):       # in another order each time
                 start = time.perf_counter()
                 runners[name]()
                 times[name].append(time.perf_counter() - start)
             spent = time.perf_counter() - began
-            if number + 1 >= ROUNDS[0] and spent > SECONDS or number + 1 >= FEW and spent > LONG:
+            if number >= ROUNDS[0] and spent > SECONDS or number >= FEW and spent > LONG:
                 break
         return times, notes
 
 
 def ratio(times, one, other="ours"):
-    """How many times as long one takes as the other: that of the medians, and the quartiles of the rounds' own."""
-    low, _, high = statistics.quantiles([a / b for a, b in zip(times[one], times[other])], n=4)
-    return statistics.median(times[one]) / statistics.median(times[other]), low, high
+    """How many times as long one takes as the other: the quartiles of the rounds' ratios, (low, middle, high)."""
+    return statistics.quantiles([a / b for a, b in zip(times[one], times[other])], n=4, method="inclusive")
