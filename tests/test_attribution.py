@@ -1,9 +1,12 @@
+import copy
+
 import captum.attr
 import pytest
 import torch
 import torch.nn.functional as F
 from captum.attr import NoiseTunnel, Occlusion, Saliency
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers.attribution import grad_cam, input_gradient, integrated_gradients, occlusion, relu_backward, saliency, smooth_grad
 from helpers.nets import load_net
@@ -552,3 +555,28 @@ def test_in_a_batch_each_image_has_noise_of_its_own():
     assert not torch.allclose(batch[1], batch[0]) and not torch.allclose(batch[2], batch[1])
     alone, batch = (smooth_grad(linear()[1], some, samples=3, sigma=0.3) for some in (x[:1], x))
     torch.testing.assert_close(batch, alone.expand(3, -1, -1))      # where noise does not matter, a batch is a loop
+
+
+class Backwards(TorchDispatchMode):
+    """Records for each convolution on the way back which gradients were asked for: of its input, its weights, its bias."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.convolution_backward.default:
+            self.asked.append(args[-1])
+        return func(*args, **kwargs or {})
+
+
+def test_only_the_gradients_that_are_needed_are_computed(random_net, images):
+    net = copy.deepcopy(random_net).requires_grad_()        # as torchvision gives networks: to be trained
+    with Backwards() as seen:
+        saliency(lambda x: net(x)[:, 3], images)
+        with relu_backward("guided"):
+            input_gradient(lambda x: net(x)[:, 3], images)
+    assert seen.asked == 10 * [[True, False, False]] and all(p.grad is None for p in net.parameters())
+    with Backwards() as seen:
+        grad_cam(net, images, "conv4", lambda y: y[:, 3])
+    assert seen.asked == [[True, False, False]]             # of conv5, which alone comes after it

@@ -118,6 +118,7 @@ def heading(*names):
 def main():
     parser = argparse.ArgumentParser(prog="tests/benchmarks/waiting.py", description=__doc__)
     parser.add_argument("names", nargs="*", help="how the notebooks' names begin, 01 02 ...; all of them without")
+    parser.add_argument("--starts", action="store_true", help="the first pictures alone, which takes a minute or two")
     parser.add_argument("--write", action="store_true", help="puts the tables into README.md beside this file")
     args = parser.parse_args()
     paths = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if not args.names or path.name.startswith(tuple(args.names))]
@@ -125,7 +126,7 @@ def main():
     pytorch = version("torch").split("+")[0]
     lines = [f"Measured with PyTorch {pytorch}, threads: {threads}. First pictures: the median of three starts, and their range."]
     print(lines[0])
-    for table in (starts(paths), widgets(paths)):
+    for table in [starts(paths)] + [widgets(paths)] * (not args.starts):
         lines.append("")
         print()
         for text in table:
