@@ -1,6 +1,7 @@
 """What an image is here: float RGB in [0, 1], (b, 3, h, w). Load, save, crop, resize; photographs to look at and to search."""
 
 import operator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,12 @@ def in_double(x):
         return x.double()
     except (TypeError, RuntimeError):
         return x.cpu().double()
+
+
+def full_precision(device):
+    """A context in which nothing is cast to bf16 on this device, whatever context is around it."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def load_image(source, *, size=None):

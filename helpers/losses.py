@@ -1,11 +1,9 @@
 """Losses on images, to be added to others; each gives one number for each image, (b,)."""
 
-from contextlib import nullcontext
-
 import torch
 
 from helpers.errors import check_positive, describe
-from helpers.images import check_images
+from helpers.images import check_images, full_precision
 
 
 def total_variation(images, *, beta=2.0):
@@ -59,8 +57,7 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def forward(ctx, f):
         ctx.save_for_backward(f)
-        kind = f.device.type
-        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():     # or it would be in bf16
+        with full_precision(f.device):
             return f.transpose(1, 2) @ f
 
     @staticmethod

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.errors import check_count, check_positive, describe
-from helpers.images import check_images, pair
+from helpers.images import check_images, full_precision, pair
 
 
 def gaussian_blur(images, sigma):
@@ -24,7 +24,7 @@ def gaussian_blur(images, sigma):
         kernel = torch.exp(-(x / sigma) ** 2 / 2)
         kernel = (kernel / kernel.sum()).view(1, 1, *((-1, 1) if dim == 2 else (1, -1)))
         padded = F.pad(images, (0, 0, radius, radius) if dim == 2 else (radius, radius, 0, 0), mode="reflect")
-        with torch.autocast(images.device.type, enabled=False):     # of bf16 and channels last, PyTorch 2.15 on a CPU never returns
+        with full_precision(images.device):     # of bf16 and channels last, PyTorch 2.15 on a CPU never returns
             images = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
     return images
 

@@ -1,7 +1,7 @@
 """Rows for notebook 1: occlusion, saliency, best patches, neighbours, t-SNE."""
 
 import torch
-from races.common import LAST, cat, in_half, network, ranks, score_of, world
+from races.common import LAST, cat, in_half, network, ranks, score_of, there_and_back, world
 from races.race import Race
 from threadpoolctl import threadpool_limits
 
@@ -49,12 +49,8 @@ def saliencies():
     score = lambda z: net(z)[rows, y]
     ours = lambda: saliency(score, x)
 
-    def bare():
-        z = x.clone().requires_grad_()
-        torch.autograd.grad(score(z).sum(), z)
-
-    yield Race("saliency, coursenet, 32 pictures", ours, {"Captum": lambda: Saliency(net).attribute(x, target=y).amax(1)}, bare=bare,
-               half=in_half(ours), agree=ranks)
+    yield Race("saliency, coursenet, 32 pictures", ours, {"Captum": lambda: Saliency(net).attribute(x, target=y).amax(1)},
+               bare=lambda: there_and_back(score, x), half=in_half(ours), agree=ranks)
 
 
 def best_of(layer):

@@ -41,6 +41,12 @@ def score_of(name, x):
     return lambda z: net(z)[:, k]
 
 
+def there_and_back(score, x):
+    """The passes that no gradient of a score can avoid."""
+    z = x.clone().requires_grad_()
+    torch.autograd.grad(score(z).sum(), z)
+
+
 def in_half(f):
     def halved():
         with fast("cpu"):

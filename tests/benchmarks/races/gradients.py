@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
-from races.common import LAST, alive, cat, error, in_half, network, ranks, world
+from races.common import LAST, alive, cat, error, in_half, network, ranks, there_and_back, world
 from races.race import Race, close
 
 from helpers.activations import activations
@@ -31,12 +31,8 @@ def guided_maps():
         with relu_backward("guided"):
             return input_gradient(score, x)
 
-    def bare():
-        z = x.clone().requires_grad_()
-        torch.autograd.grad(score(z).sum(), z)
-
     yield Race("guided backprop, coursenet, 32 pictures", guided, {"Captum": lambda: GuidedBackprop(net).attribute(x, target=y)},
-               bare=bare, half=in_half(guided), agree=lambda a, b: ranks(a.abs().amax(1), b.abs().amax(1)))
+               bare=lambda: there_and_back(score, x), half=in_half(guided), agree=lambda a, b: ranks(a.abs().amax(1), b.abs().amax(1)))
 
 
 def class_maps():
