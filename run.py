@@ -11,6 +11,9 @@
                                       --notes lists the slides, their minutes and what to say (see notebooks/LECTURE.md)
     python3 run.py bench [NAME [ARGS]]
                                       runs the benchmarks in tests/benchmarks/, or one: peers, binder, waiting, scaling ...
+    python3 run.py trust [NAME [ARGS]]
+                                      tries to break the course, as tests/README.md tells; or one of: pictures, functions,
+                                      faults, safe, same, mutants
     python3 run.py homework DIR       writes the notebooks for students: with points, without solutions
     python3 run.py grade FILE.ipynb [...] [--csv=FILE] [--seconds=N] [--seed=N]
                                       marks submitted notebooks, prints a table and writes it as CSV; this runs students' code:
@@ -181,13 +184,23 @@ def notebooks(args):
 
 def bench(args):
     """The benchmarks whose names begin with the first word, or all; what follows it is for them."""
+    return scripts("bench", "tests/benchmarks", {"peers": "peers"}, args)
+
+
+def trust(args):
+    """The same for the tests that take too long for `test`."""
+    return scripts("trust", "tests/trust", {"mutants": "trust", "safe": "trust"}, args)
+
+
+def scripts(command, folder, extras, args):
+    """Runs scripts of a folder, gives the worst exit code. `extras` says which need packages that .venv has not, {script: extra}."""
     if args and args[0].startswith("-"):
-        stop(f"bench needs a benchmark's name before {args[0]}, as in `bench peers {args[0]}`.")
-    paths = chosen("tests/benchmarks", "*.py", args[:1])
-    if any(path.stem == "peers" for path in paths):
+        stop(f"{command} needs a name from {folder}/ before {args[0]}.")
+    paths = chosen(folder, "*.py", args[:1])
+    for extra in {extras[path.stem] for path in paths if path.stem in extras}:
         prepare()
-        # Where this fails, the benchmark says which of them are missing.
-        attempt(find_uv(), "pip", "install", "--python", PYTHON, "--constraints", LOCK, "-e", ".[peers]")
+        # Where this fails, the script says which of them are missing.
+        attempt(find_uv(), "pip", "install", "--python", PYTHON, "--constraints", LOCK, "-e", f".[{extra}]")
     return max(inside(path, *args[1:]) for path in paths)
 
 
@@ -230,7 +243,7 @@ def origin():
 
 
 def lock(args):
-    extras = ["--extra=test", "--extra=lecture", "--extra=peers"]
+    extras = ["--extra=test", "--extra=lecture", "--extra=peers", "--extra=trust"]
     options = [*extras, "--universal", f"--python-version={SUPPORTED[0]}", "--no-header", "--no-annotate"]
     attempt(find_uv(), "pip", "compile", MANIFEST, *options, f"--output-file={LOCK}", *args, needed=True)
     say("requirements.txt fits pyproject.toml; .venv follows at the next start.")
@@ -238,7 +251,7 @@ def lock(args):
 
 COMMANDS = {"test": test, "notebooks": notebooks, "badges": badges, "lock": lock}
 COMMANDS["lab"] = lambda args: inside("-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks", *args)
-COMMANDS["bench"] = bench
+COMMANDS |= {"bench": bench, "trust": trust}
 COMMANDS["homework"] = lambda args: inside("-m", "helpers.exercises.homework", *args, cwd=None)
 COMMANDS["grade"] = lambda args: inside("-m", "helpers.exercises.grade", *args, cwd=None)
 COMMANDS["slides"] = lambda args: inside("-m", "helpers.recipes.slides", *args, cwd=None)
@@ -248,7 +261,8 @@ COMMANDS["python"] = lambda args: inside(*args, cwd=None)
 def main(command="--help", *args):
     if VERSION not in SUPPORTED:
         stop(f"This needs Python 3.11, 3.12 or 3.13, and got {VERSION}. Try `python3.12 run.py`, or install one of them.")
-    if command in ("help", "-h", "--help") or (command in ("notebooks", "bench", "badges", "lock") and {"-h", "--help"} & set(args)):
+    told_here = command in ("notebooks", "bench", "trust", "badges", "lock") and {"-h", "--help"} & set(args)
+    if told_here or command in ("help", "-h", "--help"):
         return print(__doc__.strip())
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)

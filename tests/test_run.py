@@ -25,7 +25,7 @@ MANIFEST = """\
 name = "course"
 version = "0.1"
 dependencies = ["nbval", "pytest-xdist", "ruff"]
-optional-dependencies = { test = [], lecture = [], peers = [] }
+optional-dependencies = { test = [], lecture = [], peers = [], trust = [] }
 [build-system]
 requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
