@@ -13,7 +13,7 @@
                                       runs the benchmarks in tests/benchmarks/, or one: peers, binder, waiting, scaling ...
     python3 run.py trust [NAME [ARGS]]
                                       tries to break the course, as tests/README.md tells; or one of: pictures, functions,
-                                      faults, safe, same, mutants
+                                      faults, safe, same, mutants, solutions
     python3 run.py homework DIR       writes the notebooks for students: with points, without solutions
     python3 run.py grade FILE.ipynb [...] [--csv=FILE] [--seconds=N] [--seed=N]
                                       marks submitted notebooks, prints a table and writes it as CSV; this runs students' code:
@@ -189,7 +189,7 @@ def bench(args):
 
 def trust(args):
     """The same for the tests that take too long for `test`."""
-    return scripts("trust", "tests/trust", {"mutants": "trust", "safe": "trust"}, args)
+    return scripts("trust", "tests/trust", {"mutants": "trust", "safe": "trust", "solutions": "trust"}, args)
 
 
 def scripts(command, folder, extras, args):
