@@ -10,6 +10,8 @@ def test_a_checkerboard_by_hand():
     # with beta 1: 9 pixels have both neighbours, 6 one of them
     expected = 3 * (9 * 2 ** 0.5 + 6)
     assert total_variation(board, beta=1.0)[0].item() == pytest.approx(expected, rel=1e-3)
+    assert total_variation(board, beta=3.0)[0].item() == pytest.approx(3 * (9 * 2 ** 1.5 + 6))
+    assert total_variation(10 * board)[0].item() == 7200        # noise and descents leave [0, 1]: that is allowed
 
 
 def test_a_slope_and_an_edge():
@@ -105,6 +107,8 @@ def test_style_and_content_by_hand():
     f = {"a": torch.tensor([[[[1.0, 3.0]]]]), "b": torch.tensor([[[[2.0]]]])}       # Gram matrices 5 and 4
     grams = {"a": torch.tensor([[[10.0]]]), "b": torch.tensor([[[1.0]]])}
     assert style_loss(f, grams).item() == pytest.approx((0.25 + 9) / 2)
+    small = {layer: x / 1000 for layer, x in f.items()}         # what is relative does not depend on the scale
+    assert style_loss(small, {layer: g / 10 ** 6 for layer, g in grams.items()}).item() == pytest.approx((0.25 + 9) / 2, rel=1e-3)
     assert content_loss(f["a"], torch.tensor([[[[1.0, 1.0]]]])).item() == pytest.approx(4 / 2)
 
 
@@ -125,6 +129,8 @@ def test_what_the_losses_on_features_refuse():
     f = noise(1, 4, 5, 5)
     with pytest.raises(ValueError, match=r"expected \(b, channels, height, width\).*larger picture"):
         gram_matrix(noise(1, 4))
+    with pytest.raises(ValueError, match=r"Got a float32 tensor of shape \(1, 4, 0, 5\)"):
+        gram_matrix(noise(1, 4, 0, 5))
     with pytest.raises(ValueError, match="one size"):
         content_loss(f, noise(1, 4, 5, 6))
     with pytest.raises(ValueError, match="no features of"):
@@ -152,8 +158,9 @@ def test_phase_variance_does_not_see_what_is_no_lattice():
     x = noise.clone().requires_grad_(True)
     phase_variance(x).sum().backward()
     assert x.grad.abs().sum() > 0
-    with pytest.raises(ValueError, match="at least 4"):
+    with pytest.raises(ValueError, match="192 x 3 pixels; expected at least 4 a side"):
         phase_variance(noise[..., :3])
+    torch.testing.assert_close(phase_variance(2 * noise), 4 * phase_variance(noise))
 
 
 def test_the_products_have_the_derivative_that_differences_have():
