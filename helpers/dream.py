@@ -20,7 +20,7 @@ def dream(net, start, layer, *, steps=10, scale=1.4, octaves=4, length=0.012, sh
     """
     generator = torch.Generator().manual_seed(seed)
     loss = lambda x: -0.5 * activations(net, jitter(x, shift, generator=generator), layer)[layer].square().sum()
-    small = lambda p: NormalizedGradient(p, lr=length * p[0].numel() ** 0.5)
+    small = lambda p: NormalizedGradient(p, lr=length * p[0][0].numel() ** 0.5)       # of one picture
     return descend_octaves(start, lambda image: descend(image, loss, steps=steps, optimizer=small), scale=scale, octaves=octaves)
 
 

@@ -105,3 +105,12 @@ def test_a_layer_that_passes_on_the_picture_gives_a_copy():
     net, x = nn.Sequential(nn.Dropout(), nn.Conv2d(3, 4, 3)).eval(), torch.rand(1, 3, 8, 8)
     found = activations(net, x, "0")["0"]
     assert torch.equal(found, x) and found.data_ptr() != x.data_ptr()
+
+
+def test_the_last_layer_asked_for_is_not_copied(random_net, images):
+    made = {}
+    hooks = [random_net.get_submodule(name).register_forward_hook(lambda m, i, y, name=name: made.update({name: y}))
+             for name in ("conv1", "conv2")]
+    found = activations(random_net, images, ["conv1", "conv2"])
+    [hook.remove() for hook in hooks]
+    assert found["conv2"] is made["conv2"] and found["conv1"] is not made["conv1"]

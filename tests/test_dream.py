@@ -5,6 +5,7 @@ import torch
 
 from helpers.activations import activations
 from helpers.dream import descend_octaves, dream
+from helpers.images import resize
 from helpers.optimize import descend, last
 from helpers.param import FourierImage, PixelImage
 
@@ -37,10 +38,19 @@ def test_one_octave_is_plain_descent():
 
 @pytest.mark.parametrize("how, says", [({"octaves": 0}, "at least 1"), ({"octaves": 2.5}, "at least 1"),
                                        ({"scale": 1.0}, "more than 1 times"), ({"scale": float("nan")}, "more than 1 times"),
-                                       ({"octaves": 9, "scale": 2}, "Try fewer")])
+                                       ({"scale": float("inf")}, "more than 1 times"),
+                                       ({"octaves": 7, "scale": 2}, "has 0 x 1 pixels. Try fewer"),
+                                       ({"octaves": 8, "scale": 2}, "has 0 x 0 pixels. Try fewer")])
 def test_octaves_refuse(how, says):
     with pytest.raises(ValueError, match=says):
-        list(descend_octaves(torch.full((1, 3, 16, 16), 0.5), brighter, **how))
+        list(descend_octaves(torch.full((1, 3, 16, 40), 0.5), brighter, **how))
+
+
+def test_the_start_is_resized_only_where_its_size_differs(monkeypatch):
+    asked = []
+    monkeypatch.setattr("helpers.dream.resize", lambda x, size: asked.append(size) or resize(x, size))
+    list(descend_octaves(torch.full((1, 3, 20, 30), 0.4), brighter, scale=2, octaves=2))
+    assert asked == [(10, 15)]
 
 
 # ---- dream ----
@@ -53,6 +63,10 @@ def test_a_dream_has_more_of_the_layer_and_keeps_to_its_length(random_net, image
     steps = list(dream(random_net, images[:1], "relu3", steps=3, octaves=2))
     assert len(steps) == 6 and steps[-1].image.shape == images[:1].shape
     assert energy(random_net, steps[-1].image) > 1.2 * energy(random_net, images[:1])
+    first, = dream(random_net, images[:1], "relu3", steps=1, octaves=1, shift=0)
+    assert first.loss == pytest.approx(-energy(random_net, images[:1]), rel=1e-5)
+    two, = dream(random_net, torch.full((2, 3, 64, 64), 0.5), "relu3", steps=1, octaves=1, length=0.01)
+    torch.testing.assert_close((two.image - 0.5).square().mean((1, 2, 3)).sqrt(), torch.full((2,), 0.01), rtol=1e-3, atol=0)
     one, = dream(random_net, torch.full((1, 3, 64, 64), 0.5), "relu3", steps=1, octaves=1, length=0.01)
     torch.testing.assert_close((one.image - 0.5).square().mean().sqrt(), torch.tensor(0.01), rtol=1e-3, atol=0)
 

@@ -32,6 +32,7 @@ def test_a_batch_of_starts_and_the_error_of_each(random_net, images):
     starts = torch.cat([images[:1], images])
     step = next(invert(random_net, images[:1], "relu3", image=PixelImage(starts), optimizer=lambda p: torch.optim.SGD(p, lr=1e-9)))
     errors = code_error(random_net, step.image, images[:1], "relu3")
+    assert not code_error(random_net, step.image.requires_grad_(), images[:1], "relu3").requires_grad
     assert errors.shape == (4,) and errors[0] < 1e-5 and errors[1] < 1e-5 and (errors[2:] > 0.1).all()
 
 

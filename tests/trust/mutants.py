@@ -3,9 +3,10 @@
     run.py trust mutants [MODULE ...] [--share=0.1] [--write]
 
 Cosmic Ray makes the mutants: a number one more or one less, + for -, < for <=, True for False, a condition turned round, a loop that
-never runs, a decorator left out. Each is tried in a process of its own by the tests that come by its line, the quickest first; it is
-killed when one of them fails. What was killed is kept in build/mutants.json, and not tried again while the mutant's text stays the
-same; nor are the survivors in survivors.md, which says of each why no test can notice. Unix only: it forks.
+never runs, a decorator left out. Defaults stay as they are: they were chosen, and follow from nothing. A mutant is tried in a process
+of its own by the tests that come by its line, the quickest first, and is killed when one of them fails. What was killed is kept in
+build/mutants/, and not tried again while its text stays the same; nor is what stands in survivors.md, which says why no test should
+notice it. Unix only: it forks.
 """
 
 import gc
@@ -29,6 +30,7 @@ import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
+from parso.tree import search_ancestor
 
 from helpers.recipes.marks import write_between
 
@@ -79,7 +81,7 @@ def mutants(source):
         for node in ast_nodes(tree):
             places += [node for _ in operator.mutation_positions(node)]
         for occurrence, node in enumerate(places):
-            if node.type == "operator" and node.parent.type in ("parameters", "lambdef"):      # the * before keywords multiplies nothing
+            if search_ancestor(node, "param", "parameters"):        # a default; or the * before keywords, which multiplies nothing
                 continue
             mutated = mutate_code(source, operator, occurrence)
             with suppress(SyntaxError, ValueError):
