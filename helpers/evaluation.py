@@ -20,7 +20,7 @@ def check_maps(maps, *, size=None, masks=None):
     """Raises unless maps are (b,h,w) or (methods,b,h,w), finite, and of the size of the images or masks they belong to."""
     if not torch.is_tensor(maps) or maps.ndim not in (3, 4) or 0 in maps.shape:
         raise ValueError(f"Got {describe(maps)} as maps; expected (b, h, w), one map for each image, or (methods, b, h, w). "
-                         " Try map[None] for one, maps.mean(1) for colours.")
+                         "Try map[None] for one, maps.mean(1) for colours.")
     if not maps.isfinite().all():
         raise ValueError("Some values of the maps are infinite or not a number.")
     if size is not None and maps.shape[-3:] != size:

@@ -266,7 +266,7 @@ def test_grad_cam_changes_nothing(random_net, images, unchanged):
 
 def test_relu6_by_hand():
     """ReLU6 is on between 0 and 6; f and R as in the notebook, with two values beyond 6."""
-    f = torch.tensor([[1.0, -1, 7, 2], [2, -5, -7, 6], [-3, 2, 4, -2], [0, 9, -1, 3]])
+    f = torch.tensor([[1.0, -1, 7, 2], [2, -5, -7, 6], [-3, 2, 4, -2], [0, 9, -1, 0.5]])
     R = torch.tensor([[-2.0, 3, 4, 2], [6, -3, 1, -1], [2, -1, 3, 1], [4, 4, 2, 1]])
     expected = {"plain": [[-2, 0, 0, 2], [6, 0, 0, 0], [0, -1, 3, 0], [0, 0, 0, 1]],
                 "deconvnet": [[0, 3, 4, 2], [6, 0, 1, 0], [2, 0, 3, 1], [4, 4, 2, 1]],
@@ -580,3 +580,12 @@ def test_only_the_gradients_that_are_needed_are_computed(random_net, images):
     with Backwards() as seen:
         grad_cam(net, images, "conv4", lambda y: y[:, 3])
     assert seen.asked == [[True, False, False]]             # of conv5, which alone comes after it
+
+
+@pytest.mark.parametrize("images, side, rounds", [(1, 64, [9, 8]), (1, 224, [6, 6, 5]), (1, 700, [1] * 17), (2, 64, [2] * 17)])
+def test_how_many_copies_are_scored_at_once(images, side, rounds):
+    """Up to 16 copies of a single image, of no more pixels than 8 copies of 224 x 224 have, in rounds of one size."""
+    asked = []
+    score = lambda x: (asked.append(len(x)), x.mean((1, 2, 3)))[1]
+    occlusion(score, torch.zeros(images, 3, side, side), window=side // 4, stride=side // 4)
+    assert asked == rounds

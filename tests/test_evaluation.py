@@ -346,7 +346,8 @@ def test_nothing_is_changed_by_the_curve_or_by_a_score_that_works_in_place(rando
                 measure(fails)
 
 
-@pytest.mark.parametrize("maps, share", [(torch.full((1, 2, 2), 1e-35), 0.5), (torch.zeros(1, 2, 2).half(), 0)])
+@pytest.mark.parametrize("maps, share", [(torch.full((1, 2, 2), 1e-35), 0.5), (torch.zeros(1, 2, 2).half(), 0),
+                                         (torch.eye(2)[None] * torch.tensor([[[1e-9, 0], [0, 0]]]), 1)])
 def test_mass_of_very_small_maps(maps, share):
     """Gradients of a probability are this small where the network is sure."""
     assert mass_inside(maps, MASK).item() == pytest.approx(share)
@@ -370,9 +371,9 @@ def test_masks_that_are_no_tensor(masks):
 
 
 def test_iou_by_hand():
-    a = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]]).bool()
-    b = torch.tensor([[[1, 0], [1, 0]], [[0, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]]).bool()
-    assert mask_iou(a, b).tolist() == pytest.approx([1 / 3, 0, 1, 1])
+    a = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 1], [0, 0]]]).bool()
+    b = torch.tensor([[[1, 0], [1, 0]], [[0, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 0], [0, 0]]]).bool()
+    assert mask_iou(a, b).tolist() == pytest.approx([1 / 3, 0, 1, 1, 0])
     torch.testing.assert_close(mask_iou(a, b), mask_iou(b, a))
 
 
@@ -447,6 +448,8 @@ def test_bootstrap_by_hand():
     assert (low.item(), high.item()) == (0.5, 0.5)
     low, high = bootstrap(torch.tensor([0, 1]), level=0.9)
     assert (low.item(), high.item()) == (0, 1)
+    low, high = bootstrap(torch.tensor([False, True]), level=0.9, resamples=100)
+    assert (low.item(), high.item()) == (0, 1)
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
@@ -456,7 +459,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 
 @pytest.mark.parametrize("values, how", [(torch.tensor(1.0), {}), (torch.ones(1), {}), (torch.tensor([1.0, float("nan")]), {}),
-                                         (torch.ones(4), {"level": 1.0}), (torch.ones(4), {"resamples": 10})])
+                                         (torch.ones(4), {"level": 1.0}), (torch.ones(4), {"resamples": 99})])
 def test_bootstrap_refuses(values, how):
     with pytest.raises(ValueError, match="expected"):
         bootstrap(values, **how)
