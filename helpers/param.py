@@ -8,7 +8,7 @@ from torch import nn
 from helpers.images import check_images, pair
 
 # Brightness, and two differences of colours at right angles to it: nearly the principal axes of the colours of photographs
-# (Ohta 1980). The last row says how large each is, measured on the photographs of `photos()`: a picture in which colour
+# (Ohta 1980). The last row says about how large each is in the coloured photographs of `photos()`: a picture in which colour
 # differences are as large as those of brightness looks gaudy.
 OPPONENT = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / torch.tensor([[3.0], [2.0], [6.0]]).sqrt()
 SPREAD = torch.tensor([1.0, 0.47, 0.17])

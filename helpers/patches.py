@@ -127,7 +127,9 @@ def shrunk(module, side):
     k, s, d, p = (v[0] if isinstance(v, tuple) else v for v in numbers)
     padding = sum(module.padding_of(side)) if hasattr(module, "padding_of") else 2 * p
     room = side + padding - d * (k - 1) - 1
-    return (-(-room // s) if getattr(module, "ceil_mode", False) else room // s) + 1
+    if not getattr(module, "ceil_mode", False):
+        return room // s + 1
+    return min(-(-room // s), (side + p - 1) // s) + 1      # PyTorch leaves out a window that would begin beyond the picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -174,3 +174,9 @@ def test_nothing_is_changed(random_net, images, unchanged):
         project_l2(images, 1 - images, 0.1), project_linf(images, 1 - images, 0.1)
         with pytest.raises(RuntimeError, match="no score"):
             perturb(fails, images, epsilon=0.1)
+
+
+def test_the_step_is_a_share_of_the_budget(random_net, images):
+    score = lambda x: random_net(x)[:, 1]
+    given = perturb(score, images, epsilon=0.4, steps=5, step=2.5 * 0.4 / 5)
+    assert torch.equal(perturb(score, images, epsilon=0.4, steps=5), given)

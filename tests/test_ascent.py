@@ -123,3 +123,8 @@ def test_nothing_is_changed(random_net, unchanged):
         class_pictures(random_net, [1], steps=2, **RULES["jitter"])
         class_pictures(random_net, [1], steps=2, **RULES["Fourier"])
         named(random_net, torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)), [1])
+
+
+def test_small_pixels_are_grey_wherever_they_are():
+    x = torch.tensor([3.0, -2.0, 0.25, 0.75]).view(1, 1, 2, 2).expand(1, 3, 2, 2)       # a descent leaves [0, 1]
+    assert grey_where_small(x, (x[:, 0] - 0.5).abs(), 0.5)[0, 0].flatten().tolist() == [3, -2, 0.5, 0.5]

@@ -1,12 +1,15 @@
+import math
 import weakref
+from itertools import product
 
 import pytest
 import torch
 
 from helpers.activations import activations
+from helpers.images import photos
 from helpers.losses import total_variation
-from helpers.optimize import NormalizedGradient, descend, last
-from helpers.param import FourierImage, MacoImage, PixelImage, image_of, mean_magnitude, waves_of
+from helpers.optimize import NormalizedGradient, descend, last, project_l2
+from helpers.param import OPPONENT, SPREAD, FourierImage, MacoImage, PixelImage, image_of, mean_magnitude, waves_of
 from helpers.transforms import jitter
 
 TARGET = torch.full((1, 3, 8, 8), 0.7)
@@ -288,3 +291,87 @@ def test_photographs_of_an_even_width(photographs):
 def test_normalized_gradient_wants_tensors(params):
     with pytest.raises(TypeError, match=r"Try \[x\] for a single one"):
         NormalizedGradient(params)
+
+
+# ---- What a mistake in one number would change ----
+
+def test_noise_is_clamped_and_drawn_again_by_its_generator():
+    first, again = (PixelImage.noise(8, 8, sigma=2, generator=torch.Generator().manual_seed(3))() for _ in range(2))
+    assert torch.equal(first, again) and first.min() == 0 and first.max() == 1
+    torch.manual_seed(5)
+    by_the_global_state = PixelImage.noise(8, 8)()
+    torch.manual_seed(5)
+    assert torch.equal(by_the_global_state, PixelImage.noise(8, 8)())
+
+
+def test_phases_are_drawn_from_the_whole_circle():
+    phase = MacoImage.noise(torch.ones(3, 40, 21), generator=torch.Generator().manual_seed(0)).phase
+    assert 0 <= phase.min() < 0.1 and 6.2 < phase.max() < 2 * math.pi
+    assert torch.polar(torch.ones_like(phase), phase.detach()).mean().abs() < 0.05
+
+
+def test_black_and_white_have_waves():
+    for grey in (0.0, 1.0):
+        flat = torch.full((1, 3, 4, 6), grey)
+        assert waves_of(flat).isfinite().all()
+        torch.testing.assert_close(FourierImage(flat)(), flat, atol=0.0101, rtol=0)
+
+
+def test_colours_are_spread_about_as_in_coloured_photographs():
+    album = torch.cat([photo.load(128) for name, photo in photos().items() if name not in ("cameraman", "hubble")])
+    planes = torch.einsum("kc,bchw->bkhw", OPPONENT, album.clamp(0.01, 0.99).logit())
+    size = planes.square().mean((0, 2, 3)).sqrt()
+    torch.testing.assert_close(SPREAD, size / size[0], rtol=0.15, atol=0)
+
+
+def test_the_mean_magnitude_is_that_of_a_loop():
+    album = torch.rand(3, 3, 5, 8, generator=torch.Generator().manual_seed(0))
+    strength, found = waves_of(album).abs().mean(0), mean_magnitude(album)
+    ring = lambda i, j: round(math.hypot(min(i, 5 - i) / 5, j / 8) * 8)
+    for k, i, j in product(range(3), range(5), range(5)):
+        alike = [strength[k, m, n].item() for m in range(5) for n in range(5) if ring(m, n) == ring(i, j)]
+        assert found[k, i, j].item() == pytest.approx(sum(alike) / len(alike) if ring(i, j) else 0, rel=1e-4)
+
+
+def test_a_parameter_that_the_image_does_not_use_is_no_hindrance():
+    class Spare(PixelImage):
+        def __init__(self, start):
+            super().__init__(start)
+            self.spare = torch.nn.Parameter(torch.ones(2))
+    image = Spare(torch.full((1, 3, 4, 4), 0.5))
+    last(descend(image, lambda x: x.sum(), steps=2))
+    assert image.spare.tolist() == [1, 1] and image().mean() < 0.5
+
+
+def test_a_score_without_a_gradient_is_told_at_the_first_step():
+    with pytest.raises(ValueError, match="zero at the start"):
+        next(descend(PixelImage(torch.full((1, 3, 4, 4), 0.5)), lambda x: (x - 9).relu().sum(), steps=5))
+
+
+def test_zero_grad_forgets():
+    x = torch.ones(2, requires_grad=True)
+    optimizer = NormalizedGradient([x])
+    x.sum().backward()
+    optimizer.zero_grad()
+    assert x.grad is None
+
+
+def test_only_the_last_step_is_kept():
+    class Thing:
+        pass
+
+    def things(alive):
+        for _ in range(3):
+            thing = Thing()
+            alive.append(weakref.ref(thing))
+            yield thing
+            del thing
+            if len(alive) == 3:
+                assert alive[0]() is None
+    assert isinstance(last(things([])), Thing)
+
+
+def test_a_step_just_outside_the_ball_is_shortened():
+    x, away = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 3, 64, 64)
+    away[0, 0, 0, 0] = 1
+    assert (project_l2(x + 0.2001 * away, x, 0.2) - x).norm().item() == pytest.approx(0.2, abs=2e-5)

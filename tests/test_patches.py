@@ -10,7 +10,7 @@ from helpers.activations import activations
 from helpers.attribution import input_gradient, relu_backward
 from helpers.images import pair
 from helpers.nets import load_net
-from helpers.patches import ReceptiveField, receptive_field, top_patches, unit_gradient
+from helpers.patches import ReceptiveField, receptive_field, shrunk, top_patches, unit_gradient
 
 
 def field(f):
@@ -427,3 +427,24 @@ def test_units_of_the_best_patches_have_their_values(random_net, many):
     channels = torch.arange(a.shape[1])[:, None].expand(-1, 4)
     torch.testing.assert_close(a[found.indices, channels, found.units[..., 0], found.units[..., 1]], found.values)
     assert top_patches(random_net, many, "fc7", 2).units.eq(0).all()
+
+
+@pytest.mark.parametrize("side", range(9, 16))
+def test_how_many_units_a_layer_has(side):
+    for module in (nn.Conv2d(1, 1, 3, 2, 1), nn.Conv2d(1, 1, 3, 1, 2, dilation=2), nn.AvgPool2d(3, 2), nn.MaxPool2d(3, 3),
+                   nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.MaxPool2d(2, 3, ceil_mode=True), nn.MaxPool2d(2, 2, 1, ceil_mode=True)):
+        assert shrunk(module, side) == module(torch.zeros(1, 1, side, side)).shape[2], module
+
+
+def test_a_map_of_two_places_has_two_boxes():
+    net = nn.Sequential(nn.Conv2d(3, 1, 4, stride=4)).requires_grad_(False)
+    nn.init.constant_(net[0].weight, 1)
+    x = torch.zeros(1, 3, 8, 8)
+    x[..., 4:, :4] = 1
+    found = top_patches(net, x, "0", 1)
+    assert found.boxes.tolist() == [[[4, 0, 8, 4]]] and found.units.tolist() == [[[1, 0]]]
+
+
+def test_a_channel_that_is_not_there(random_net, images):
+    with pytest.raises(ValueError, match="Got channel 64 .*one of the 64 channels of 'conv2'"):
+        unit_gradient(random_net, images, "conv2", 64, torch.zeros(3, 2).long())

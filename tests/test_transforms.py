@@ -267,3 +267,22 @@ def test_a_blur_is_exact_also_where_networks_run_in_bf16(images, memory_format):
     with torch.autocast("cpu", torch.bfloat16):
         blurred = gaussian_blur(images, 2)
     assert torch.equal(blurred, gaussian_blur(images, 2))
+
+
+@pytest.mark.parametrize("transform", [
+    lambda x, g: gaussian_blur(x, 1.5), lambda x, g: jitter(x, 3, generator=g), lambda x, g: pad(x, 2, value=0.5),
+    lambda x, g: random_scale(x, generator=g), lambda x, g: random_rotate(x, 20, generator=g), lambda x, g: random_crop(x, generator=g)])
+def test_pixels_may_leave_0_to_1(transform):
+    """A descent's may. All of these are means of pixels, so what is twice as far from grey stays twice as far."""
+    x, fresh = torch.rand(2, 3, 12, 10, generator=torch.Generator().manual_seed(0)), lambda: torch.Generator().manual_seed(4)
+    torch.testing.assert_close(transform(4 * x - 1.5, fresh()), 4 * transform(x, fresh()) - 1.5)
+
+
+def test_one_pixel_is_left_however_small_the_scale():
+    assert random_scale(torch.rand(1, 3, 2, 5), 0.1, 0.1).shape[2:] == (1, 1)
+
+
+def test_crops_are_drawn_from_all_places():
+    x = torch.arange(16.0).view(1, 1, 4, 4).expand(300, 3, 4, 4) / 16
+    corners = random_crop(x, 0.5, 0.5, size=2, generator=torch.Generator().manual_seed(0))[:, 0, 0, 0] * 16
+    assert corners.unique().round().tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
