@@ -1,3 +1,4 @@
+import cv2
 import pytest
 import torch
 
@@ -76,6 +77,33 @@ def test_one_colour_everywhere_gives_a_mask_and_no_error_of_opencv(disc):
     assert mask.dtype == torch.bool and mask.shape == saliency_map.shape
 
 
+def test_where_opencv_gives_up_the_map_decides(disc, monkeypatch):
+    """Some of its versions refuse colours that are all alike."""
+    image, saliency_map, _ = disc
+
+    def refuse(*args):
+        raise cv2.error("no two colours")
+    monkeypatch.setattr(cv2, "grabCut", refuse)
+    with pytest.warns(UserWarning, match="all alike"):
+        mask = grabcut(image, saliency_map)
+    assert torch.equal(mask, saliency_map > saliency_map.quantile(0.95))
+
+
+@pytest.mark.parametrize("few, how", [("object", {"background": 0.3, "foreground": 1 - 9.5 / 2304}),
+                                      ("ground", {"background": 9.5 / 2304, "foreground": 0.9})])
+def test_ten_pixels_of_each_kind_are_needed(disc, few, how):
+    """Of 48 x 48 pixels with different values, nine or ten are sure."""
+    image, saliency_map, mask = disc
+    apart = saliency_map + 1e-4 * torch.rand(1, 48, 48, generator=torch.Generator().manual_seed(0))
+    side = 1 if few == "object" else -1
+    assert (seeds(apart, **how) == side).sum() == 10
+    assert mask_iou(grabcut(image, apart, **how, unknown="object" if few == "ground" else "ground"), mask) > 0      # and no warning
+    moved = {"foreground": 1 - 8.5 / 2304} if few == "object" else {"background": 8.5 / 2304}
+    assert (seeds(apart, **how | moved) == side).sum() == 9
+    with pytest.warns(UserWarning, match="fewer than 10 pixels"):
+        grabcut(image, apart, **how | moved)
+
+
 @pytest.mark.parametrize("image, saliency_map, how, says", [
     (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 9), {}, r"expected \(1, 3, h, w\) and \(1, h, w\)"),
     (torch.rand(2, 3, 8, 8), torch.rand(1, 8, 8), {}, r"expected \(1, 3, h, w\) and \(1, h, w\)"),
@@ -84,6 +112,7 @@ def test_one_colour_everywhere_gives_a_mask_and_no_error_of_opencv(disc):
     (torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), torch.nan), {}, "not a number"),
     (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"foreground": 0.2}, "quantiles"),
     (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"background": 0.0}, "quantiles"),
+    (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"foreground": 1.0}, "quantiles"),
     (torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), {"iterations": 0}, "iterations"),
     (torch.rand(1, 3, 8, 8) + 1, torch.rand(1, 8, 8), {}, r"expected \[0, 1\]"),
 ])

@@ -159,6 +159,15 @@ def test_the_first_loss_of_a_transfer_by_hand(random_net, images):
     assert step.loss == pytest.approx(expected.item(), rel=2e-2)        # the step may compute in bf16
 
 
+def test_the_border_of_a_small_picture_is_one_pixel_less_than_the_picture(random_net, images):
+    small = images[:, :, :12, :15]
+    step = next(style_transfer(random_net, small[:1], style_grams(random_net, small[1:2], RELUS), start=small[2:], **HOW, style_weight=0,
+                               tv_weight=0, sizes=(12,), steps=1, seed=7, exact=True))
+    seen, original = mirror_crop(small[2:], small[:1], border=11, generator=torch.Generator().manual_seed(7))
+    a, c = (activations(random_net, x, "relu3")["relu3"] for x in (seen, original))
+    assert step.loss == pytest.approx(((a - c).square().sum() / c.square().sum()).item(), rel=1e-4)
+
+
 def test_a_transfer_comes_nearer_to_the_style_by_its_own_weight_each(random_net, images):
     smooth = F.interpolate(images[1:2, :, :6, :6], 64, mode="bilinear")
     content, grams = images[:1].expand(2, -1, -1, -1), style_grams(random_net, smooth, RELUS)
