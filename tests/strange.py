@@ -18,6 +18,9 @@ TURNED = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4
           6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1), 8: lambda a: np.rot90(a)}       # EXIF tag 274
 
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)       # of damage it speaks at length
+
+
 @dataclass(frozen=True)
 class Case:
     """A file, what a person sees of it, (h,w,3) to 255, and what may be off by how much; `whole` if it must be loaded."""
@@ -205,7 +208,7 @@ BOMB = zlib.compress(bytes(10**8), 9)
 @st.composite
 def claims(draw):
     """A small body below a header that claims up to 65,000 x 65,000 pixels."""
-    case = draw(st.one_of(by_opencv(), by_pillow(), lossy(), animated()))
+    case = draw(st.one_of(by_opencv(), by_pillow(), lossy(), animated()).filter(opencv_agrees))
     height, width = draw(st.sampled_from([(20000, 20000), (65000, 65000), (1, 60000), (60000, 1), (8000, 7000), (3000, 3000)]))
     data, (h, w) = bytearray(case.data), case.seen.shape[:2]
     if data[1:4] == b"PNG":
@@ -228,7 +231,7 @@ def claims(draw):
 @st.composite
 def damaged(draw):
     """Cut, one to three bytes flipped, or bytes put behind the end; the last leaves it whole."""
-    case = draw(st.one_of(by_opencv(), by_pillow(), lossy(), animated(), interlaced(), cmyk()))
+    case = draw(st.one_of(by_opencv(), by_pillow(), lossy(), animated(), interlaced()).filter(opencv_agrees))
     how, data = draw(st.sampled_from(["cut", "flipped", "with an appendix"])), bytearray(case.data)
     if how == "cut":
         data = data[:draw(st.integers(0, len(data) - 1))]
@@ -238,6 +241,16 @@ def damaged(draw):
     else:
         data += draw(st.binary(min_size=1, max_size=100))
     return replace(case, kind=f"{case.ending}, {how}", data=bytes(data), whole=how == "with an appendix")
+
+
+def on_average(a, b):
+    """How much two pictures differ that were scaled down in two ways."""
+    return abs(a - b).mean() if a.shape == b.shape else 255
+
+
+def opencv_agrees(case):
+    """Whether OpenCV reads a whole file, so that it can judge what comes of it once it is damaged."""
+    return any(alike(seen, case.seen, case.off) for seen in others(case.data))
 
 
 NONSENSE = st.builds(lambda start, data: Case("no picture", start + data, np.zeros((1, 1, 3)), whole=False), st.sampled_from(
@@ -254,7 +267,7 @@ def large(draw):
         ("RGB", "PNG", {"compress_level": 1}), ("RGB", "JPEG", {}), ("RGB", "JPEG", {"progressive": True}), ("RGB", "BMP", {}),
         ("RGBA", "PNG", {"compress_level": 1}), ("RGB", "WEBP", {"lossless": True, "method": 0}), ("L", "JPEG2000", {}), ("L", "AVIF", {"speed": 10})]))
     width, height = draw(st.sampled_from([(1, 20000), (20000, 1), (2000, 1500), (4000, 3000), (8000, 4200), (8000, 7500), (20000, 20000)]))
-    if (width > 8000 and height > 1 and mode != "1") or (mode[:3] == "RGB" and width * height > 4e7) or (kind == "AVIF" and 1 in (width, height)):
+    if (width > 8000 and height > 1 and mode != "1") or (mode[:3] == "RGB" and width * height > 4e7) or kind in ("AVIF", "WEBP") and 20000 in (width, height):
         width, height = 5000, 2500
     shade, file = draw(st.sampled_from([0, 1])), io.BytesIO()
     Image.new(mode, (width, height), {"1": shade, "L": 255 * shade}.get(mode, "white" if shade else "black")).save(file, kind, **options)
@@ -291,7 +304,10 @@ def load(case, folder):
 
 
 def judged(case, came):
-    """"loaded" or "refused"; an AssertionError where a whole picture is refused, or something else is seen than by another decoder."""
+    """"loaded" rightly or "refused"; an AssertionError where a whole picture is refused, or something else is seen than by OpenCV.
+
+    "not judged" is what was loaded from a damaged file, neither cut nor as it was, that OpenCV refuses to read.
+    """
     if isinstance(came, ValueError):
         says = str(came)
         assert "cannot be read as a picture: " in says and " Try " in says and "\n" not in says and len(says) < 500, says
@@ -303,7 +319,9 @@ def judged(case, came):
     if not alike(ours, case.seen, case.off):
         assert not case.whole, f"differs by {furthest(ours, case.seen)} of 255"
         theirs = others(case.data)
-        assert any(alike(ours, seen, 6) for seen in theirs), f"differs by {[furthest(ours, seen) for seen in theirs]} from OpenCV"
+        if not theirs and not case.kind.endswith("cut"):
+            return "not judged"
+        assert any(alike(ours, seen, 6) or 1024 in seen.shape and on_average(ours, seen) < 6 for seen in theirs), f"differs by {[furthest(ours, seen) for seen in theirs]} from OpenCV"
     return "loaded"
 
 
