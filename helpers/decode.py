@@ -8,18 +8,21 @@ from contextlib import ExitStack
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from helpers.errors import describe
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 MAX_SIDE = 1024             # a phone's 50 million pixels would need 600 MB as floats, and no network here can use them
-MAX_PIXELS = 60_000_000     # they need 500 MB while scaled down; a JPEG may have more, since it is decoded at a fraction of its size
+# Of how many million pixels each format is read: 2 s on one core and 500 MB are enough for them, by tests/trust/pictures.py.
+MILLIONS = {"JPEG": 110, "MPO": 110, "PNG": 34, "WEBP": 20, "AVIF": 12.5, "JPEG2000": 4}    # a JPEG is decoded at a fraction of its size
+MOST_MILLIONS = 60          # of all others, and of a PIL image
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
 
 class Refused(ValueError):
-    """A picture that is whole, but whose colours are not known or not there."""
+    """A picture that may be whole, but has too many pixels, or colours that are not known or not there."""
 
 
 def decode(source):
@@ -29,10 +32,14 @@ def decode(source):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return as_rgb(source if isinstance(source, Image.Image) else opened(source))
+            if not isinstance(source, Image.Image):
+                return as_rgb(opened(source))
+            most, kind = limit(source)
+            check_pixels(source, min(most, MOST_MILLIONS), kind)
+            return as_rgb(source)
     except Exception as error:      # Pillow's readers raise almost anything for a damaged file
         raise ValueError(f"{name} cannot be read as a picture: {reason(error)}. "
-                         f"Try a copy saved as an 8-bit PNG or JPEG of at most {MAX_PIXELS // 10**6} million pixels.") from None
+                         f"Try a copy saved as an 8-bit PNG or JPEG of at most {MILLIONS['PNG']} million pixels.") from None
 
 
 def check_source(source, name):
@@ -54,7 +61,7 @@ def reason(error):
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
-        return f"it has more than {MAX_PIXELS // 10**6} million pixels"
+        return "it has too many pixels"
     if isinstance(error, UnidentifiedImageError):
         return f"it is damaged or of an unusual kind (expected {', '.join(FORMATS)})"
     if isinstance(error, OSError):
@@ -73,11 +80,35 @@ def opened(source):
             stack.callback(source.seek, source.tell())
         Image.init()
         image = Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+        check_pixels(image, *limit(image))
         image.draft(None, (MAX_SIDE, MAX_SIDE))     # lets a JPEG decode at a half, a quarter or an eighth of its size
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError
         image.load()
         return image
+
+
+def limit(image):
+    """How many million pixels are read of a PIL image of this kind, and what it is called: (60, "TIFF")."""
+    if image.format in ("JPEG", "MPO") and image.tile:      # not decoded yet
+        passes = scans(image.fp)
+        if passes > 1:      # all its coefficients are held in memory, and each pass goes through all of them
+            return min(40, 1000 // passes), f"JPEG drawn in {passes} passes"
+    if image.format == "PPM" and image.tile and image.tile[0][0] != "raw":
+        return 1, "PPM in plain text or with an unusual white"     # Pillow reads these in Python
+    return MILLIONS.get(image.format, MOST_MILLIONS), image.format or "PIL image"
+
+
+def scans(file):
+    """In how many passes a JPEG is drawn: 1, or as many as it says if the first does not draw all of the picture."""
+    file.seek(0)
+    image = JpegImageFile(file)     # leaves the file behind the first marker of a scan
+    components = file.read(3)[-1]
+    return 1 if components == image.layers and not image.info.get("progressive") else 1 + file.read().count(b"\xff\xda")
+
+
+def check_pixels(image, millions, kind):
+    """Raises Refused if an image has more pixels than that."""
+    if image.width * image.height > millions * 1e6:
+        raise Refused(f"it has {image.width * image.height / 1e6:,.1f} million pixels, and of a {kind} at most {millions} million are read")
 
 
 def as_rgb(image):
@@ -118,11 +149,12 @@ def in_8_bits(image):
     values = np.array(image, np.float32)
     if not (values.min() >= 0 and values.max() <= white):
         raise Refused(f"its grey values go from {values.min():.3g} to {values.max():.3g}, expected 0 to {white}")
-    clear = values == image.info.get("transparency", -1)
+    clear = values == image.info["transparency"] if "transparency" in image.info else None
     values *= 255 / white
     if tags.get(262) == 0:
         np.subtract(255, values, out=values)
-    values[clear] = 255
+    if clear is not None:
+        values[clear] = 255
     return Image.fromarray(values.round(out=values).astype(np.uint8))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -408,7 +409,7 @@ def test_a_very_large_jpeg_is_not_decoded_in_full():
 
 @pytest.mark.parametrize("side", [8_000, 60_000])
 def test_a_png_that_claims_too_many_pixels_is_refused_before_it_is_decoded(side):
-    assert "more than 60 million pixels" in says(png(side, side, 8, 2, []))
+    assert re.search("too many pixels|64.0 million pixels, and of a PNG at most 34 million are read", says(png(side, side, 8, 2, [])))
 
 
 def test_a_picture_without_pixels_is_refused():
