@@ -9,6 +9,7 @@ from torch import fx, nn
 
 from helpers.activations import activations, find_layer
 from helpers.attribution import gradient_of
+from helpers.batches import in_batches
 from helpers.errors import check_k, describe
 from helpers.images import check_images, pair
 
@@ -154,9 +155,12 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     """
     tops = places = field = None
     seen = 0
-    for x in images.split(batch) if torch.is_tensor(images) else images:
+
+    def look(x):
         x = x if torch.is_tensor(x) else x[0]
-        a = activations(net, x, layer)[layer]
+        return x, activations(net, x, layer)[layer]
+
+    for x, a in in_batches(look, images, batch) if torch.is_tensor(images) else map(look, images):
         a = a if a.ndim == 4 else a[..., None, None]                            # (b,channels,i,j)
         if field is None and max(a.shape[2:]) > 1:
             field = receptive_field(net, layer, image=tuple(x.shape[2:]))
