@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from helpers.errors import one_line
+
 
 @contextmanager
 def whole(path, *, hint="an existing folder, with room on its disk"):
@@ -25,8 +27,7 @@ def whole(path, *, hint="an existing folder, with room on its disk"):
             yield Path(folder, real.name)
             os.replace(Path(folder, real.name), real)
     except Exception as error:      # of the file system, or of whoever writes: Pillow, PyTorch, safetensors
-        reason = " ".join(str(error).split())
-        raise ValueError(f"Cannot write {str(path)!r}: {reason}. Try {hint}.") from error
+        raise ValueError(f"Cannot write {str(path)!r}: {one_line(error)}. Try {hint}.") from error
 
 
 def write_text(path, text):

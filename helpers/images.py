@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from helpers.decode import decode
-from helpers.errors import describe, unknown
+from helpers.errors import describe, one_line, unknown
 from helpers.files import patience, whole
 
 
@@ -219,7 +219,7 @@ def imagenette(folder, *, size=64, split="val", download=True):
         with patience():
             download_url(address, folder, md5=md5)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise ConnectionError(f"Imagenette could not be downloaded: {error}. Everything else here works without it: "
+        raise ConnectionError(f"Imagenette could not be downloaded: {one_line(error)}. Everything else here works without it: "
                               "go on with sliding_crops of photos().") from error
     # torchvision takes a folder that is there for whole, however little was unpacked into it before an interrupt.
     with whole(archive.with_suffix("")) as beside:

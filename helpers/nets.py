@@ -6,6 +6,7 @@ import os
 import re
 from collections import OrderedDict
 from contextlib import nullcontext
+from glob import glob
 from http.client import HTTPException
 from importlib.util import find_spec
 from itertools import pairwise
@@ -19,7 +20,7 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers import efficientnet
 from helpers.activations import layers
-from helpers.errors import check_k, describe, unknown
+from helpers.errors import check_k, describe, one_line, unknown
 from helpers.files import patience
 from helpers.images import check_images
 from helpers.weights import read_weights, set_weights, write_weights
@@ -190,8 +191,7 @@ def load_torchvision(name, weights):
         with patience(), mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
             model = models.get_model(name, weights=weights and chosen, **plain)
     except (OSError, RuntimeError, HTTPException, UnpicklingError, EOFError) as error:     # no network; a hash that does not match
-        reason = " ".join(str(error).split())
-        raise ValueError(f"The weights of {name} are not in the cache, or unreadable there, and could not be downloaded: {reason}. "
+        raise ValueError(f"The weights of {name} are not in the cache, or unreadable there, and could not be downloaded: {one_line(error)}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
     for module in model.modules():
         if hasattr(module, "inplace"):
@@ -241,7 +241,7 @@ def at_hand(name):
 
     Whether there is a network of this name is asked only where a file begins as it does.
     """
-    if not any(Path(torch.hub.get_dir(), "checkpoints").glob(f"{name[:4]}*")):
+    if not glob(f"{name[:4]}*", root_dir=Path(torch.hub.get_dir(), "checkpoints")):
         return False        # torchvision need not be imported, which takes seconds
     return os.path.exists(cached(torchvision_weights(name)))        # not Path's own, which raises where it may not look
 

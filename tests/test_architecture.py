@@ -13,7 +13,7 @@ MAY_IMPORT = {
     # The ground: it knows no technique.
     "errors": set(),
     "decode": {"errors"},
-    "files": set(),
+    "files": {"errors"},
     "batches": {"errors"},
     "images": {"errors", "decode", "files"},
     "weights": ANYONE,

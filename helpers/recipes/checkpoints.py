@@ -4,6 +4,7 @@ from pickle import UnpicklingError
 
 import torch
 
+from helpers.errors import one_line
 from helpers.files import whole
 
 
@@ -22,7 +23,7 @@ def resume_checkpoint(path, device, *parts):
         for part, state in zip(parts, saved["states"], strict=True):
             part.load_state_dict(state)
     except (OSError, EOFError, UnpicklingError, RuntimeError, KeyError, ValueError) as error:
-        raise SystemExit(f"{path} is damaged, or the checkpoint of another training: {' '.join(str(error).split())[:200]} "
+        raise SystemExit(f"{path} is damaged, or the checkpoint of another training: {one_line(error)[:200]} "
                          "Delete it, or leave out --resume, to begin anew.") from None
     print(f"{path.stem}: resumed after {saved['done']}")
     return saved["done"], saved["log"]
