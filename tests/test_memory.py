@@ -52,8 +52,7 @@ ERRORS = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB
           RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["CUDA", "Python", "CPU", "MPS"])
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name, error", [*[("codes", error) for error in ERRORS], *[(name, ERRORS[0]) for name in [*CALLS][1:]]])
 def test_batches_are_halved_and_it_is_said(name, error, random_net, small, capsys, tries):
     """Memory that ends in a batch: on a GPU, on a CPU, in Python"""
     expected = CALLS[name](random_net)
@@ -102,10 +101,10 @@ import resource, sys, torch
 from helpers.features import codes
 from helpers.nets import load_net
 torch.set_num_threads(1)
-net, x = load_net("coursenet"), torch.rand(64, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+net, x = load_net("coursenet"), torch.rand(64, 3, 128, 128, generator=torch.Generator().manual_seed(0))
 expected = codes(net, x, "conv5", batch=8)["conv5"]
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000, resource.RLIM_INFINITY))
 torch.testing.assert_close(codes(net, x, "conv5", batch=64)["conv5"], expected, rtol=1e-4, atol=1e-4)
 """
 

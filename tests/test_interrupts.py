@@ -1,0 +1,251 @@
+"""Ctrl-C, and errors of a score, in the middle of all that runs long: what was lent is given back, and the same call then does the same.
+
+FAULTS=all tries many more moments; that is `python3 run.py trust faults`.
+"""
+
+import ast
+import random
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from torch.overrides import _len_torch_function_stack
+
+import helpers
+from helpers.activations import activations
+from helpers.adversarial import fool, perturb
+from helpers.ascent import ascend, class_pictures
+from helpers.attribution import grad_cam, input_gradient, integrated_gradients, occlusion, relu_backward, smooth_grad
+from helpers.dream import dream
+from helpers.evaluation import bootstrap, deletion, insertion, randomize_layers
+from helpers.features import codes, fit_probe, nearest_neighbors, pca
+from helpers.inversion import invert
+from helpers.optimize import descend, last
+from helpers.param import FourierImage, PixelImage
+from helpers.patches import receptive_field, top_patches, unit_gradient
+from helpers.style import TransformNet, style_grams, style_transfer
+from helpers.texture import efros_leung, grow
+from tests.test_faults import ALL
+
+X = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+ONE, SMALL = X[:1], X[:1, :, :12, :12].contiguous()
+MAPS = X.mean(1)
+PAINTED = {"layers": ["pixels", "relu1", "relu3"]}
+
+
+def score(net):
+    return lambda x: net(x)[:, 3]
+
+
+def guided(net):
+    with relu_backward("guided"):
+        return input_gradient(score(net), X)
+
+
+def painted(net):
+    return style_transfer(net, ONE, style_grams(net, X[1:2], **PAINTED), content_layer="relu3", steps=3, border=4)
+
+
+def trained(net):
+    """A few steps of the training of a painter, as the recipe has it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        painter = TransformNet(2, width=4, blocks=1)
+    optimizer = torch.optim.Adam(painter.parameters(), 1e-3)
+    for _ in range(2):
+        loss = activations(net, painter(X[:, :, :32, :32]), "relu2")["relu2"].square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return painter.out.conv.weight.detach()
+
+
+GENERATORS = {
+    "descend": lambda net: descend(PixelImage(ONE), lambda x: -score(net)(x).sum(), steps=3),
+    "ascend": lambda net: ascend(net, [1, 2], steps=3),
+    "ascend in waves": lambda net: ascend(net, [1], steps=3, image=FourierImage(ONE), optimizer=lambda p: torch.optim.Adam(p, lr=0.1)),
+    "invert": lambda net: invert(net, ONE, "conv3", steps=3),
+    "dream": lambda net: dream(net, ONE, "conv3", steps=2, octaves=2),
+    "style_transfer": painted,
+}
+CALLS = {
+    "activations": lambda net: activations(net, X, ["conv2", "relu5", "fc7"])["fc7"],
+    "codes": lambda net: codes(net, X, "conv5", batch=1)["conv5"],
+    "top_patches": lambda net: top_patches(net, X, "conv5", 2, batch=1).values,
+    "unit_gradient": lambda net: unit_gradient(net, X, "conv2", 3, [[4, 5]] * 3),
+    "occlusion": lambda net: occlusion(score(net), ONE, window=32, stride=16),
+    "guided backprop": guided,
+    "grad_cam": lambda net: grad_cam(net, X, "relu5", lambda y: y[:, 3]),
+    "smooth_grad": lambda net: smooth_grad(score(net), ONE, samples=3),
+    "integrated_gradients": lambda net: integrated_gradients(score(net), ONE, steps=3),
+    "deletion": lambda net: deletion(score(net), X, MAPS, steps=4),
+    "insertion": lambda net: insertion(score(net), X, MAPS, steps=4),
+    "bootstrap": lambda net: bootstrap(MAPS.flatten()[:50], resamples=200)[0],
+    "fool": lambda net: fool(net, X, [0, 1, 2], steps=3).images,
+    "perturb": lambda net: perturb(score(net), ONE, epsilon=0.5, steps=2, restarts=1),
+    "class_pictures": lambda net: class_pictures(net, range(3), steps=2, batch=2),
+    "randomize_layers": lambda net: randomize_layers(net, ["fc6", "fc8"]).fc8.weight,
+    "receptive_field": lambda net: torch.tensor(receptive_field(net, "conv5").size),
+    "nearest_neighbors": lambda net: nearest_neighbors(X, X, 2).distances,
+    "pca": lambda net: pca(X, 2)(X),
+    "fit_probe": lambda net: fit_probe(net, X, torch.tensor([0, 1, 0]), "conv5").weight,
+    "efros_leung": lambda net: efros_leung(SMALL, size=(9, 9), window=5),
+    "training a painter": trained,
+    **{name: lambda net, make=make: last(make(net)).image for name, make in GENERATORS.items()},
+}
+
+
+def ambience():
+    """What no call may leave behind, beside what the guard on purity looks at."""
+    return torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), _len_torch_function_stack(), socket.getdefaulttimeout(), \
+        len(torch.nn.modules.module._global_forward_hooks), torch.nn.Module.__call__
+
+
+@pytest.fixture(scope="module")
+def expected(random_net):
+    return {name: call(random_net) for name, call in CALLS.items()}
+
+
+HELPERS = Path(helpers.__file__).parent
+
+
+def unwinding(path):
+    """The lines of a file that stand in a `finally`: while it gives back what was lent, nothing can protect Python from another Ctrl-C."""
+    blocks = [node.finalbody for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Try)]
+    return {line for block in blocks if block for line in range(block[0].lineno, block[-1].end_lineno + 1)}
+
+
+UNWINDING = {str(path): unwinding(path) for path in HELPERS.glob("*.py")}
+
+
+class AtLine:
+    """Raises KeyboardInterrupt before the n-th line of the helpers that runs; without `n` it counts them."""
+
+    def __init__(self, n=None):
+        self.n, self.lines = n, 0
+
+    def trace(self, frame, event, arg):
+        away = UNWINDING.get(frame.f_code.co_filename)
+        if away is None:
+            return None
+        if event == "line" and frame.f_lineno not in away:
+            self.lines += 1
+            if self.lines == self.n:
+                raise KeyboardInterrupt
+        return self.trace
+
+    def __enter__(self):
+        self.before = sys.gettrace()        # of a debugger, or of a measurement of coverage
+        sys.settrace(self.trace)
+        return self
+
+    def __exit__(self, *exception):
+        sys.settrace(self.before)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_interrupted_before_a_line(name, random_net, unchanged, expected, tries):
+    """An interrupt before any line of a call"""
+    with AtLine() as counter:
+        CALLS[name](random_net)
+    dice, moments = random.Random(0), range(1, counter.lines + 1)
+    for n in dice.sample(moments, min(len(moments), 60 if ALL else 3)):
+        before = ambience()
+        with unchanged(random_net, X), pytest.raises(KeyboardInterrupt), AtLine(n):
+            CALLS[name](random_net)
+        assert ambience() == before
+        tries("network, modes, hooks and random state as before")
+    assert torch.equal(CALLS[name](random_net), expected[name])
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer there")
+@pytest.mark.parametrize("name", CALLS if ALL else ["occlusion", "top_patches", "grad_cam", "style_transfer", "efros_leung"])
+def test_interrupted_by_a_signal(name, random_net, unchanged, expected, tries):
+    """An interrupt by a signal, at any moment"""
+    with unchanged(random_net):
+        CALLS[name](random_net)
+    dice, before, old = random.Random(1), ambience(), signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(20 if ALL else 2):
+            with unchanged(random_net, X):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 0.05))
+                    while True:
+                        CALLS[name](random_net)
+                except KeyboardInterrupt:
+                    pass
+            assert ambience() == before
+            tries("network, modes, hooks and random state as before")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, old)
+    assert torch.equal(CALLS[name](random_net), expected[name])
+
+
+@pytest.mark.parametrize("name", [*GENERATORS, "grow"])
+def test_a_loop_that_is_left_half_way(name, random_net, unchanged, expected, tries):
+    """A loop over steps that is left by break"""
+    make = GENERATORS.get(name, lambda net: grow(SMALL, size=(9, 9), window=5))
+    before = ambience()
+    with unchanged(random_net, X):
+        for _ in make(random_net):
+            assert ambience() == before     # while the loop's body runs, nothing is lent
+            break
+    assert ambience() == before
+    if name != "grow":
+        assert torch.equal(CALLS[name](random_net), expected[name])
+    tries("as if it had not begun")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_layer_that_fails(error, calls, random_net, unchanged, expected, tries):
+    """An error, or an interrupt, inside the network or its score"""
+    def fail(module, inputs, output):
+        left[0] -= 1
+        if left[0] == 0:
+            raise error
+    for name in CALLS:
+        left, before = [calls], ambience()
+        handle = random_net.conv5.register_forward_hook(fail)
+        try:
+            with unchanged(random_net, X):
+                try:
+                    CALLS[name](random_net)
+                except error:
+                    tries(f"{error.__name__}, as it was raised")
+        finally:
+            handle.remove()
+        assert ambience() == before
+        if calls == 1:
+            assert torch.equal(CALLS[name](random_net), expected[name])
+
+
+def test_a_hook_that_an_interrupt_left_behind_does_nothing(random_net, monkeypatch):
+    """The moment between a hook's coming and its being noted is too short to be tried: here it is made."""
+    register = torch.nn.Module.register_forward_hook
+
+    def interrupted(module, hook):
+        handles.append(register(module, hook))
+        raise KeyboardInterrupt
+    handles, expected = [], random_net(X)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(torch.nn.Module, "register_forward_hook", interrupted)
+        activations(random_net, X, ["conv2", "conv5"])
+    try:
+        assert torch.equal(random_net(X), expected)
+    finally:
+        handles[0].remove()
+
+
+def test_another_thread_is_not_interrupted(random_net, expected):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(CALLS["occlusion"](random_net)))
+    with AtLine(5), pytest.raises(KeyboardInterrupt):
+        thread.start()
+        CALLS["occlusion"](random_net)
+    thread.join()
+    assert torch.equal(found[0], expected["occlusion"])
