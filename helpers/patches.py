@@ -1,6 +1,7 @@
 """Which part of a picture a unit sees, and which pictures, of many, it answers to most."""
 
 import operator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -84,7 +85,9 @@ def receptive_field(net, layer, *, image=224):
     """
     find_layer(net, layer)
     try:
-        graph = _Steps().trace(net)
+        # In a thread, for the tracer changes nn.Module itself for a moment: Ctrl-C reaches the main thread alone, which waits here.
+        with ThreadPoolExecutor(1) as pool:
+            graph = pool.submit(_Steps().trace, net).result()
     except Exception as error:      # a tracer stumbles over whatever depends on the values
         raise ValueError(f"The steps of this {type(net).__name__} cannot be followed ({error}). Try another network.") from None
     fields = {side: walk(net, graph, layer, side) for side in set(pair(image))}

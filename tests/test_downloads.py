@@ -121,8 +121,8 @@ class Evil:
 
 def test_weights_that_would_run_something(server, tmp_path, monkeypatch, tries):
     """Weights with a right hash that are a pickle which runs something"""
-    for content in (pickle.dumps({"features.0.weight": Evil(tmp_path / "run")}, protocol=2), pickle.dumps(Evil(tmp_path / "run"), protocol=2)):
-        offered(server, content, tmp_path, monkeypatch)
+    for what in ({"features.0.weight": Evil(tmp_path / "run")}, Evil(tmp_path / "run")):
+        offered(server, pickle.dumps(what, protocol=2), tmp_path, monkeypatch)
         with pytest.raises(ValueError, match="The weights of squeezenet1_1 are not in the cache, or unreadable there") as said:
             load_net("squeezenet1_1")
         assert not (tmp_path / "run").exists() and "\n" not in str(said.value)
@@ -162,7 +162,8 @@ plt.figure().savefig(__import__("io").BytesIO())
 @pytest.mark.skipif(not ALL, reason="takes long: Matplotlib looks for its fonts anew")
 def test_no_folder_to_keep_anything_in(tmp_path, tries):
     """A home, and caches of PyTorch and Matplotlib, that may not be written"""
-    nowhere = {name: os.path.join(os.devnull, "none") for name in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCH_HOME")}
+    names = "HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCH_HOME"
+    nowhere = {name: os.path.join(os.devnull, "none") for name in names}
     done = subprocess.run([sys.executable, "-c", EVERYTHING], cwd=Path(__file__).parents[1], env=os.environ | nowhere,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
