@@ -191,7 +191,7 @@ def load_torchvision(name, weights):
         with patience(), mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
             model = models.get_model(name, weights=weights and chosen, **plain)
     except (OSError, RuntimeError, HTTPException, UnpicklingError, EOFError) as error:     # no network; a hash that does not match
-        raise ValueError(f"The weights of {name} are not in the cache, or unreadable there, and could not be downloaded: {one_line(error)}. "
+        raise ValueError(f"The weights of {name} are not in the cache, or unreadable, and could not be downloaded: {one_line(error)}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
     for module in model.modules():
         if hasattr(module, "inplace"):

@@ -85,7 +85,7 @@ def offered(server, content, folder, monkeypatch):
 def test_weights_that_do_not_come(how, server, weights, tries):
     """Downloading weights: cut, a page in their place, other bytes, refused, a loop, silence, closed"""
     server.how = how
-    with pytest.raises(ValueError, match=r"^The weights of squeezenet1_1 .* could not be downloaded: .+ Try load_net\('coursenet'\)") as said:
+    with pytest.raises(ValueError, match="^The weights of squeezenet1_1 .* could not be downloaded: .+ Try load_net") as said:
         load_net("squeezenet1_1")
     assert "\n" not in str(said.value)
     assert list(weights.parent.iterdir()) == [] and not at_hand("squeezenet1_1")
@@ -123,7 +123,7 @@ def test_weights_that_would_run_something(server, tmp_path, monkeypatch, tries):
     """Weights with a right hash that are a pickle which runs something"""
     for what in ({"features.0.weight": Evil(tmp_path / "run")}, Evil(tmp_path / "run")):
         offered(server, pickle.dumps(what, protocol=2), tmp_path, monkeypatch)
-        with pytest.raises(ValueError, match="The weights of squeezenet1_1 are not in the cache, or unreadable there") as said:
+        with pytest.raises(ValueError, match="The weights of squeezenet1_1 are not in the cache, or unreadable") as said:
             load_net("squeezenet1_1")
         assert not (tmp_path / "run").exists() and "\n" not in str(said.value)
         tries("unreadable")

@@ -13,8 +13,10 @@ import threading
 from pathlib import Path
 
 import nbformat
+import numpy
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from helpers import efficientnet, nets, style
@@ -25,6 +27,7 @@ from helpers.recipes.checkpoints import resume_checkpoint, save_checkpoint
 from helpers.recipes.marks import write_between
 from helpers.style import load_transform_net
 from helpers.weights import fingerprint, read_weights, write_weights
+from helpers.world.scenes import FOLDER, KINDS, RANGES, scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = os.environ.get("FAULTS") == "all"
@@ -193,6 +196,23 @@ def test_the_package_with_efficientnet(fault, tmp_path, monkeypatch, tries):
         load_net("efficientnet-lite0")
     assert load_net("efficientnet-lite0", weights=None)
     tries(says)
+
+
+@pytest.mark.parametrize("file", ["images.jpg", "masks.png", "attributes.npz"])
+def test_scenes_that_are_cut_or_of_two_minds(file, tmp_path, tries):
+    """Scenes: a file cut, or of other scenes than the rest"""
+    for path in FOLDER.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = (tmp_path / file).read_bytes()
+    for length in (0, 10, len(content) // 2, *((len(content) * k // 20 for k in range(1, 20)) if ALL else ())):
+        (tmp_path / file).write_bytes(content[:length])
+        with pytest.raises(ValueError, match="is damaged: .*Try `git checkout"):
+            scenes(tmp_path)
+        tries("is damaged: ... Try `git checkout -- data`")
+    Image.new("L" if file == "masks.png" else "RGB", (32 * 64, 128)).save(tmp_path / file) if file != "attributes.npz" else \
+        numpy.savez(tmp_path / file, **{name: numpy.zeros(3) for name in (*KINDS, *RANGES)})
+    with pytest.raises(ValueError, match="not of the same scenes"):
+        scenes(tmp_path)
 
 
 # ---- Writing ----

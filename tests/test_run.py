@@ -120,7 +120,8 @@ DAMAGE = {
 
 @needs_uv
 @pytest.mark.parametrize("reason", DAMAGE)
-def test_what_is_broken_is_made_anew_once(whole, reason):
+def test_what_is_broken_is_made_anew_once(whole, reason, tries):
+    """Setting up: .venv gone, half made, changed, or a file in its place"""
     (site_packages(whole) / "own").mkdir(exist_ok=True)  # what a user adds is no fault
     assert run(whole, *WHERE).err == ""
     DAMAGE[reason](whole)
@@ -128,6 +129,7 @@ def test_what_is_broken_is_made_anew_once(whole, reason):
     assert Path(done.out.strip()) == whole / "helpers" / "__init__.py"
     assert re.match(rf"run.py: Setting up .venv: .*{re.escape(reason)}", done.err)
     assert run(whole, *WHERE).err == ""
+    tries("Setting up .venv: it is made anew")
 
 
 @needs_uv
@@ -191,10 +193,12 @@ def test_a_lock_that_is_cut_stops_in_a_sentence(whole, tries):
     assert run(whole, *WHERE).returncode == 0
 
 
-def test_a_folder_where_nothing_can_be_made_is_told_in_a_sentence(bare):
+def test_a_folder_where_nothing_can_be_made_is_told_in_a_sentence(bare, tries):
+    """Setting up: where no file can be made"""
     (bare / ".tools").write_text("a file in its place")
     done = run(bare, *WHERE)
     assert done.returncode == 1 and re.fullmatch(r"run.py: The environment can't be made here: .*\n", done.err)
+    tries("The environment can't be made here: ...")
 
 
 @needs_uv
@@ -306,7 +310,8 @@ def cloned_from(folder, address):
     subprocess.run(["git", "-C", folder, "remote", "add", "origin", address], check=True)
 
 
-def test_badges_that_were_interrupted_can_be_filled_in_again(bare):
+def test_badges_that_were_interrupted_can_be_filled_in_again(bare, tries):
+    """Badges: stopped half-way"""
     (bare / "notebooks" / "01.ipynb").write_text("git clone https://github.com/ORG/REPO")
     (bare / "notebooks" / "00.ipynb").mkdir()  # which stops it half-way, as a full disk would
     assert run(bare, "badges", "octocat/course").returncode == 1
@@ -314,6 +319,7 @@ def test_badges_that_were_interrupted_can_be_filled_in_again(bare):
     assert run(bare, "badges", "octocat/course").returncode == 0
     assert "octocat/course" in (bare / "README.md").read_text() and "octocat" in (bare / "notebooks" / "01.ipynb").read_text()
     assert not [*bare.rglob("*.half")]
+    tries("the same command goes on")
 
 
 @pytest.mark.parametrize(
