@@ -1,14 +1,11 @@
-"""Ctrl-C, and errors of a score, in the middle of all that runs long: what was lent is given back, and the same call then does the same.
-
-FAULTS=all tries many more moments; that is `python3 run.py trust faults`.
-"""
+"""Ctrl-C and errors in the middle of all that runs long: what was lent is given back, and the same call then does the same."""
 
 import ast
+import contextlib
 import random
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -28,7 +25,7 @@ from helpers.optimize import descend, last
 from helpers.param import FourierImage, PixelImage
 from helpers.patches import receptive_field, top_patches, unit_gradient
 from helpers.style import TransformNet, style_grams, style_transfer
-from helpers.texture import efros_leung, grow
+from helpers.texture import efros_leung
 from tests.test_faults import ALL
 
 X = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -122,43 +119,37 @@ def unwinding(path):
 UNWINDING = {str(path): unwinding(path) for path in HELPERS.glob("*.py")}
 
 
-class AtLine:
-    """Raises KeyboardInterrupt before the n-th line of the helpers that runs; without `n` it counts them."""
+@contextlib.contextmanager
+def at_line(n=None):
+    """Raises KeyboardInterrupt before the n-th line of the helpers that runs; gives the list that counts them."""
+    lines, before = [], sys.gettrace()
 
-    def __init__(self, n=None):
-        self.n, self.lines = n, 0
-
-    def trace(self, frame, event, arg):
+    def trace(frame, event, arg):
         away = UNWINDING.get(frame.f_code.co_filename)
-        if away is None:
-            return None
-        if event == "line" and frame.f_lineno not in away:
-            self.lines += 1
-            if self.lines == self.n:
+        if event == "line" and away is not None and frame.f_lineno not in away:
+            lines.append(frame.f_lineno)
+            if len(lines) == n:
                 raise KeyboardInterrupt
-        return self.trace
-
-    def __enter__(self):
-        self.before = sys.gettrace()        # of a debugger, or of a measurement of coverage
-        sys.settrace(self.trace)
-        return self
-
-    def __exit__(self, *exception):
-        sys.settrace(self.before)
+        return None if away is None else trace
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_interrupted_before_a_line(name, random_net, unchanged, expected, tries):
     """An interrupt before any line of a call"""
-    with AtLine() as counter:
+    with at_line() as lines:
         CALLS[name](random_net)
-    dice, moments = random.Random(0), range(1, counter.lines + 1)
-    for n in dice.sample(moments, min(len(moments), 60 if ALL else 3)):
+    dice, moments = random.Random(0), range(1, len(lines) + 1)
+    for n in dice.sample(moments, min(len(moments), 25 if ALL else 3)):
         before = ambience()
-        with unchanged(random_net, X), pytest.raises(KeyboardInterrupt), AtLine(n):
+        with unchanged(random_net, X), pytest.raises(KeyboardInterrupt), at_line(n):
             CALLS[name](random_net)
         assert ambience() == before
-        tries("network, modes, hooks and random state as before")
+        tries("all as before, and again the same result")
     assert torch.equal(CALLS[name](random_net), expected[name])
 
 
@@ -166,62 +157,45 @@ def test_interrupted_before_a_line(name, random_net, unchanged, expected, tries)
 @pytest.mark.parametrize("name", CALLS if ALL else ["occlusion", "top_patches", "grad_cam", "style_transfer", "efros_leung"])
 def test_interrupted_by_a_signal(name, random_net, unchanged, expected, tries):
     """An interrupt by a signal, at any moment"""
-    with unchanged(random_net):
-        CALLS[name](random_net)
     dice, before, old = random.Random(1), ambience(), signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        for _ in range(20 if ALL else 2):
-            with unchanged(random_net, X):
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 0.05))
-                    while True:
-                        CALLS[name](random_net)
-                except KeyboardInterrupt:
-                    pass
+        for _ in range(10 if ALL else 2):
+            with unchanged(random_net, X), contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 0.05))
+                while True:
+                    CALLS[name](random_net)
             assert ambience() == before
-            tries("network, modes, hooks and random state as before")
+            tries("all as before, and again the same result")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, old)
     assert torch.equal(CALLS[name](random_net), expected[name])
 
 
-@pytest.mark.parametrize("name", [*GENERATORS, "grow"])
+@pytest.mark.parametrize("name", GENERATORS)
 def test_a_loop_that_is_left_half_way(name, random_net, unchanged, expected, tries):
     """A loop over steps that is left by break"""
-    make = GENERATORS.get(name, lambda net: grow(SMALL, size=(9, 9), window=5))
     before = ambience()
     with unchanged(random_net, X):
-        for _ in make(random_net):
+        for _ in GENERATORS[name](random_net):
             assert ambience() == before     # while the loop's body runs, nothing is lent
             break
-    assert ambience() == before
-    if name != "grow":
-        assert torch.equal(CALLS[name](random_net), expected[name])
+    assert ambience() == before and torch.equal(CALLS[name](random_net), expected[name])
     tries("as if it had not begun")
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-@pytest.mark.parametrize("calls", [1, 2])
-def test_a_layer_that_fails(error, calls, random_net, unchanged, expected, tries):
-    """An error, or an interrupt, inside the network or its score"""
+@pytest.mark.parametrize("name", CALLS)
+def test_a_layer_that_fails(name, random_net, unchanged, tries):
+    """An error inside the network or its score"""
     def fail(module, inputs, output):
-        left[0] -= 1
-        if left[0] == 0:
-            raise error
-    for name in CALLS:
-        left, before = [calls], ambience()
-        handle = random_net.conv5.register_forward_hook(fail)
-        try:
-            with unchanged(random_net, X):
-                try:
-                    CALLS[name](random_net)
-                except error:
-                    tries(f"{error.__name__}, as it was raised")
-        finally:
-            handle.remove()
-        assert ambience() == before
-        if calls == 1:
-            assert torch.equal(CALLS[name](random_net), expected[name])
+        raise ZeroDivisionError
+    before, handle = ambience(), random_net.conv5.register_forward_hook(fail)
+    try:
+        with unchanged(random_net, X), contextlib.suppress(ZeroDivisionError):      # some calls never come that far
+            CALLS[name](random_net)
+    finally:
+        handle.remove()
+    assert ambience() == before
+    tries("as it was raised, and all as before")
 
 
 def test_a_hook_that_an_interrupt_left_behind_does_nothing(random_net, monkeypatch):
@@ -239,13 +213,3 @@ def test_a_hook_that_an_interrupt_left_behind_does_nothing(random_net, monkeypat
         assert torch.equal(random_net(X), expected)
     finally:
         handles[0].remove()
-
-
-def test_another_thread_is_not_interrupted(random_net, expected):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(CALLS["occlusion"](random_net)))
-    with AtLine(5), pytest.raises(KeyboardInterrupt):
-        thread.start()
-        CALLS["occlusion"](random_net)
-    thread.join()
-    assert torch.equal(found[0], expected["occlusion"])
