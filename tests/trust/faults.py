@@ -1,8 +1,7 @@
 """What breaks outside, tried many times more than the tests do: `run.py trust faults [--write]`.
 
-Runs tests/test_faults.py, test_downloads.py, test_memory.py and test_interrupts.py, and of test_run.py and test_recipes.py what is
-about faults, with FAULTS=all, and prints for each fault how often it was tried and what was said or done. With --write the table goes
-into tests/README.md. Needs some minutes; those that take rights away do so only where they have them.
+Runs what is about faults in tests/ with FAULTS=all, and prints how often each was tried and what was said or done. With --write the
+table goes into tests/README.md.
 """
 
 import os
@@ -26,7 +25,7 @@ OF_SOME = {"test_run": "killed or disk or cut or badges_that or nothing_can_be_m
 
 
 class Table:
-    """Collects of each test its first line, which names the fault, how often it was tried, and what was said."""
+    """Collects of each test its docstring, which names the fault, and what was said at each try."""
 
     def __init__(self):
         self.names, self.rows, self.wrong = {}, {}, []
@@ -50,14 +49,13 @@ class Table:
 
 
 def short(said):
-    """What was said most often, without what differs from try to try: paths and numbers; and in how many other ways it was said."""
+    """What was said most often, without paths and hashes, and how many other sentences there were."""
     ways = {}
     for one in said:
         one = re.sub(r"(/[\w.-]+)+/", "", one.split(". Try")[0])
         one = re.sub(r"SHA-256 is .*", "SHA-256 is another", one)
         ways[one] = ways.get(one, 0) + 1
-    most = max(ways, key=ways.get)
-    return most[:110].replace("|", "/") + (f" (and {len(ways) - 1} other sentences)" if len(ways) > 1 else "")
+    return max(ways, key=ways.get)[:110].replace("|", "/") + (f" (and {len(ways) - 1} other sentences)" if len(ways) > 1 else "")
 
 
 def main():
