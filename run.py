@@ -239,7 +239,7 @@ def badges(args):
         stop("README.md has no badge between <!-- badges --> and <!-- /badges -->: put them back from its history.")
     address = re.compile(rf"((?:/gh|/github|github\.com|codespaces\.new)/){re.escape(marked[1])}(?![\w-])")
     paths = [path for pattern in ("*.md", "*.cff", "notebooks/*.md", "notebooks/*.ipynb") for path in ROOT.glob(pattern)]
-    for path in sorted(paths, key=readme.__eq__):  # README.md last: as long as it has the old name, the same command goes on
+    for path in sorted(paths, key=lambda path: path == readme):  # last, so that the same command can go on after a fault
         write(path, address.sub(rf"\g<1>{args[0]}", path.read_text(encoding="utf-8")))
     say(f"The badges, links and addresses name {args[0]} now.")
 

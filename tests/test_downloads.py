@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 from torchvision import models
 from torchvision.datasets import Imagenette
 
@@ -21,6 +22,7 @@ from helpers import images, nets
 from helpers.files import patience
 from helpers.images import imagenette
 from helpers.nets import at_hand, load_net
+from helpers.patches import top_patches
 from tests.test_faults import ALL, as_anyone, needs_rights, shared  # noqa: F401
 
 BAD = ["half", "half, no length", "a page", "other bytes", "404", "loop", "silent", "stalls", "closed"]
@@ -31,17 +33,15 @@ def server(monkeypatch):
     """Serves `server.content` in the manner `server.how`; counts in `server.asked` how often it was asked."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.server.asked += 1
-            how, content = self.server.how, self.server.content
+            server.asked, how, content = server.asked + 1, server.how, server.content
             if how == "closed":
                 return self.connection.shutdown(socket.SHUT_RDWR)
             if how == "silent":
                 return done.wait(20)
-            status = int(how) if how.isdigit() else 302 if how == "loop" or how == "moved" and self.path != "/new" else 200
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", self.path if how == "loop" else "/new")
-            content = b"<html>Sign in to the network</html>" if how == "a page" or status != 200 else content
+            moved = how == "loop" or how == "moved" and self.path != "/new"
+            self.send_response(404 if how == "404" else 302 if moved else 200)
+            self.send_header("Location", self.path if how == "loop" else "/new")
+            content = b"<html>Sign in</html>" if moved or how in ("404", "a page") else content
             content = content[:-4] + b"else" if how == "other bytes" else content
             if how != "half, no length":
                 self.send_header("Content-Length", str(len(content)))
@@ -144,13 +144,10 @@ def test_a_cache_without_rights(server, weights, shared, monkeypatch, tries):  #
 
 
 EVERYTHING = """
-import matplotlib.pyplot as plt, torch
+import matplotlib.pyplot
 from helpers.images import photos
 from helpers.nets import at_hand, load_net
-from helpers.show import show
-assert not at_hand("vgg16")
-load_net("coursenet")(photos()["cat"].load(64))
-plt.figure().savefig(__import__("io").BytesIO())
+load_net("coursenet")(photos()["cat"].load(64)), at_hand("vgg16")
 """
 
 
@@ -194,7 +191,7 @@ def test_photographs_that_do_not_come(how, server, archive, tries):
     assert len(imagenette(archive.parent)) == 3
 
 
-def test_an_archive_half_unpacked(server, archive, monkeypatch, tries):
+def test_an_archive_half_unpacked(server, archive, random_net, monkeypatch, tries):
     """Imagenette: interrupted while it is unpacked, or its archive left half"""
     archive.parent.mkdir()
     archive.write_bytes(server.content[:-50])
@@ -208,5 +205,9 @@ def test_an_archive_half_unpacked(server, archive, monkeypatch, tries):
         imagenette(archive.parent)
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]
     asked = server.asked
-    assert len(imagenette(archive.parent)) == 3 and server.asked == asked       # what has come is not fetched again
+    with pytest.raises(RuntimeError, match="not found"):
+        imagenette(archive.parent, download=False)
+    found = imagenette(archive.parent, size=64)
+    assert len(found) == 3 and found[2][0].shape == (3, 64, 64) and server.asked == asked       # what has come is not fetched again
+    assert top_patches(random_net, DataLoader(found, batch_size=2), "conv2", 3).indices.max() < 3
     tries("the same call goes on")

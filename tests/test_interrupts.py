@@ -18,12 +18,12 @@ from helpers.adversarial import fool, perturb
 from helpers.ascent import ascend, class_pictures
 from helpers.attribution import grad_cam, input_gradient, integrated_gradients, occlusion, relu_backward, smooth_grad
 from helpers.dream import dream
-from helpers.evaluation import bootstrap, deletion, insertion, randomize_layers
-from helpers.features import codes, fit_probe, nearest_neighbors, pca
+from helpers.evaluation import bootstrap, deletion, insertion
+from helpers.features import codes, fit_probe
 from helpers.inversion import invert
 from helpers.optimize import descend, last
-from helpers.param import FourierImage, PixelImage
-from helpers.patches import receptive_field, top_patches, unit_gradient
+from helpers.param import PixelImage
+from helpers.patches import top_patches, unit_gradient
 from helpers.style import TransformNet, style_grams, style_transfer
 from helpers.texture import efros_leung
 from tests.test_faults import ALL
@@ -64,7 +64,6 @@ def trained(net):
 GENERATORS = {
     "descend": lambda net: descend(PixelImage(ONE), lambda x: -score(net)(x).sum(), steps=3),
     "ascend": lambda net: ascend(net, [1, 2], steps=3),
-    "ascend in waves": lambda net: ascend(net, [1], steps=3, image=FourierImage(ONE), optimizer=lambda p: torch.optim.Adam(p, lr=0.1)),
     "invert": lambda net: invert(net, ONE, "conv3", steps=3),
     "dream": lambda net: dream(net, ONE, "conv3", steps=2, octaves=2),
     "style_transfer": painted,
@@ -85,10 +84,6 @@ CALLS = {
     "fool": lambda net: fool(net, X, [0, 1, 2], steps=3).images,
     "perturb": lambda net: perturb(score(net), ONE, epsilon=0.5, steps=2, restarts=1),
     "class_pictures": lambda net: class_pictures(net, range(3), steps=2, batch=2),
-    "randomize_layers": lambda net: randomize_layers(net, ["fc6", "fc8"]).fc8.weight,
-    "receptive_field": lambda net: torch.tensor(receptive_field(net, "conv5").size),
-    "nearest_neighbors": lambda net: nearest_neighbors(X, X, 2).distances,
-    "pca": lambda net: pca(X, 2)(X),
     "fit_probe": lambda net: fit_probe(net, X, torch.tensor([0, 1, 0]), "conv5").weight,
     "efros_leung": lambda net: efros_leung(SMALL, size=(9, 9), window=5),
     "training a painter": trained,

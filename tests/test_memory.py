@@ -33,44 +33,31 @@ CALLS = {
 }
 
 
-@pytest.fixture
-def small(random_net, request):
-    """A device that holds `most` pictures at a time."""
-    def limited(most, error):
-        def hook(module, inputs):
-            if len(inputs[0]) > most:
-                raise error
-        handles.append(random_net.conv1.register_forward_pre_hook(hook))
-    handles = []
-    yield limited
-    for handle in handles:
-        handle.remove()
-
-
 ERRORS = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError(),
           RuntimeError("[enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
           RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")]
 
 
 @pytest.mark.parametrize("name, error", [*[("codes", error) for error in ERRORS], *[(name, ERRORS[0]) for name in [*CALLS][1:]]])
-def test_batches_are_halved_and_it_is_said(name, error, random_net, small, capsys, tries):
-    """Memory that ends in a batch: on a GPU, on a CPU, in Python"""
+def test_batches_are_halved_and_it_is_said(name, error, random_net, capsys, tries):
+    """Memory that ends in a batch, on a GPU, on a CPU, in Python, down to one picture"""
+    def limited(module, inputs):
+        if len(inputs[0]) > most:
+            raise error
     expected = CALLS[name](random_net)
     assert capsys.readouterr().out == ""
-    small(2, error)
-    torch.testing.assert_close(CALLS[name](random_net), expected, rtol=1e-4, atol=1e-4)
-    said = capsys.readouterr().out.splitlines()
-    assert 1 <= len(said) <= 3 and all(line.startswith("Not enough memory for") and "going on with" in line for line in said)
-    tries(said[0])
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_of_one_picture_there_is_a_sentence(name, random_net, small, tries):
-    """Memory that does not suffice for one picture"""
-    small(0, ERRORS[0])
-    with pytest.raises(MemoryError, match="^Not enough memory, even for one at a time. Try smaller pictures"):
-        CALLS[name](random_net)
-    tries("Not enough memory, even for one at a time. Try smaller pictures")
+    most, handle = 2, random_net.conv1.register_forward_pre_hook(limited)
+    try:
+        torch.testing.assert_close(CALLS[name](random_net), expected, rtol=1e-4, atol=1e-4)
+        said = capsys.readouterr().out.splitlines()
+        assert 1 <= len(said) <= 3 and all(line.startswith("Not enough memory for") and "going on with" in line for line in said)
+        tries(said[0])
+        most = 0
+        with pytest.raises(MemoryError, match="^Not enough memory, even for one at a time. Try smaller pictures"):
+            CALLS[name](random_net)
+        tries("Not enough memory, even for one at a time")
+    finally:
+        handle.remove()
 
 
 def test_parts_by_hand(capsys):
