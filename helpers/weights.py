@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 
 from helpers.files import whole
 
@@ -45,9 +46,9 @@ def read_weights(path, *needed):
     Raises ValueError if it is missing, damaged, of a newer format, or without a fact that is `needed`.
     """
     try:
-        with open(path, "rb"), safe_open(path, "pt") as file:       # Python says better than safetensors why a file can't be opened
-            facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        content = Path(path).read_bytes()       # at once: safe_open would open it twice, and it may be replaced in between
+        tensors, length = load(content), int.from_bytes(content[:8], "little")
+        facts = {key: json.loads(value) for key, value in json.loads(content[8:8 + length]).get("__metadata__", {}).items()}
     except FileNotFoundError:
         raise ValueError(f"There is no {path}. Try `git checkout -- data`, or its recipe, as data/README.md says.") from None
     except OSError as error:
