@@ -61,6 +61,17 @@ def stop(sentence):
     sys.exit(f"run.py: {sentence}")
 
 
+def write(path, text):
+    """Writes a file whole or not at all, or stops in one sentence."""
+    beside = path.with_name(f"{path.name}.half")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        stop(f"{path.name} could not be written: {error}. Mend that, and give the same command again.")
+
+
 # ---- The environment -------------------------------------------------------------------------------------------------
 
 def attempt(*command, needed=False):
@@ -96,7 +107,11 @@ def fault():
 def prepare():
     """Makes .venv anew if it needs that, one run.py at a time. The first look, without the lock, keeps a second start quick."""
     if fault():
-        TOOLS.mkdir(exist_ok=True)
+        try:
+            TOOLS.mkdir(exist_ok=True)
+            (TOOLS / "lock").touch()
+        except OSError as error:
+            stop(f"The environment can't be made here: {error}.")
         with open(TOOLS / "lock", "w") as file:
             os.set_inheritable(file.fileno(), True)  # an installer that outlives a killed run.py still keeps the next one out
             while not locked(file):
@@ -125,8 +140,8 @@ def locked(file):
 def make():
     """Makes .venv. The stamp goes first and comes last: without one, an environment is only half made."""
     uv = find_uv()
-    if VENV.is_symlink():
-        VENV.unlink()  # and not what it leads to, which is someone else's
+    if VENV.is_symlink() or VENV.is_file():
+        VENV.unlink()  # a link, and not what it leads to, which is someone else's
     STAMP.unlink(missing_ok=True)
     shutil.rmtree(VENV, ignore_errors=True)
     attempt(uv, "venv", "--python", BASE, VENV, needed=True)
@@ -141,7 +156,7 @@ def make():
         backend = []
     if subprocess.call([*install, *backend], cwd=ROOT, close_fds=False):
         stop("The environment could not be made, for the reason above. The same command tries again.")
-    STAMP.write_text(json.dumps(facts()), encoding="utf-8")
+    write(STAMP, json.dumps(facts()))
 
 
 def find_uv():
@@ -223,8 +238,9 @@ def badges(args):
     if not marked:
         stop("README.md has no badge between <!-- badges --> and <!-- /badges -->: put them back from its history.")
     address = re.compile(rf"((?:/gh|/github|github\.com|codespaces\.new)/){re.escape(marked[1])}(?![\w-])")
-    for path in [path for pattern in ("*.md", "*.cff", "notebooks/*.md", "notebooks/*.ipynb") for path in ROOT.glob(pattern)]:
-        path.write_text(address.sub(rf"\g<1>{args[0]}", path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    paths = [path for pattern in ("*.md", "*.cff", "notebooks/*.md", "notebooks/*.ipynb") for path in ROOT.glob(pattern)]
+    for path in sorted(paths, key=lambda path: path == readme):  # last, so that the same command can go on after a fault
+        write(path, address.sub(rf"\g<1>{args[0]}", path.read_text(encoding="utf-8")))
     say(f"The badges, links and addresses name {args[0]} now.")
 
 

@@ -44,11 +44,13 @@ def activations(net, x, names):
         return hook
 
     try:
-        hooks += [module.register_forward_hook(keep(name)) for name, module in modules.items()]
+        for name, module in modules.items():        # one by one: a list of them would be lost if it is interrupted
+            hooks.append(module.register_forward_hook(keep(name)))
         net(x)
     except Enough:
         pass
     finally:
+        here = None         # a hook that an interrupt leaves behind does nothing
         for hook in hooks:
             hook.remove()
     return {name: found[name] for name in names}

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.attribution import gradient_of, values
+from helpers.batches import in_batches
 from helpers.errors import check_count, check_positive, unknown
 from helpers.images import check_images
 from helpers.nets import check_classes
@@ -66,7 +67,9 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
     targets = None if targets is None else check_classes(net, targets, len(x), x.device)
     goal, sign = (labels, 1) if targets is None else (targets, -1)
     y, taken, success = x.detach().clone(), torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
-    for going in torch.arange(len(x), device=x.device).split(batch):        # those of a batch that still climb
+
+    def climb(going):       # those of a batch that still climb
+        y[going] = x[going].detach()        # from the start, where it is tried again
         for n in range(int(steps) + 1):
             with torch.enable_grad():                   # one forward pass both judges and climbs
                 now = y[going].requires_grad_()
@@ -78,4 +81,7 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
             if n == int(steps) or len(going) == 0:
                 break
             y[going] = (y[going] + step * steepest(gradient, "l2")).clamp(0, 1)
+
+    for _ in in_batches(climb, torch.arange(len(x), device=x.device), batch):
+        pass
     return Fooled(y, success, (y - x).flatten(1).norm(dim=1), taken)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from helpers.batches import in_batches
 from helpers.errors import check_k
 from helpers.images import check_images
 from helpers.nets import check_classes, fast
@@ -53,14 +54,16 @@ def class_pictures(net, classes, *, image=None, batch=24, seed=0, **how):
     But `image` is a function of how many are asked for: `lambda n: FourierImage.noise(64, 64, batch=n)`. All starts are drawn
     at once, so that `batch` decides about memory only (and, where `see` draws at random, about how often it does).
     """
-    classes, done = torch.as_tensor(classes), []
+    classes = torch.as_tensor(classes)
     starts = grey_noise(net, len(classes), seed) if image is None else image(len(classes))
-    for part in torch.arange(len(classes)).split(batch):
+
+    def climbed(part):
         some = copy.deepcopy(starts)
         for p in some.parameters():
             p.data = p.data[part]
-        done.append(last(ascend(net, classes[part], image=some, **how)).image)
-    return torch.cat(done)
+        return last(ascend(net, classes[part], image=some, **how)).image
+
+    return torch.cat(list(in_batches(climbed, torch.arange(len(classes)), batch)))
 
 
 def grey_where_small(x, size, share):
@@ -83,5 +86,5 @@ def named(net, images, classes, k=1):
     check_images(images)
     classes = check_classes(net, classes, len(images), images.device)
     check_k(k, len(net.classes), "classes")
-    scores = torch.cat([net(x) for x in images.split(32)])
+    scores = torch.cat(list(in_batches(net, images, 32)))
     return (scores.topk(k, dim=1).indices == classes[:, None]).any(1)

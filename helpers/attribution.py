@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.activations import find_layer
+from helpers.batches import in_batches
 from helpers.errors import check_count, check_positive, describe, unknown
 from helpers.images import check_images, pair
 
@@ -92,12 +93,8 @@ def grad_cam(net, x, layer, score):
             found.append(output.detach().clone().requires_grad_())
             return found[0].clone()             # a copy, since an in-place layer may follow
 
-    hook = module.register_forward_hook(cut_here)
-    try:
-        with torch.enable_grad():
-            y = values(lambda x: score(net(x)), x)
-    finally:
-        hook.remove()
+    with module.register_forward_hook(cut_here), torch.enable_grad():
+        y = values(lambda x: score(net(x)), x)
     if not found or found[0].ndim != 4:
         raise ValueError(f"Layer {layer!r} has no maps; expected one whose output is (b, channels, h, w), such as the last convolution.")
     with torch.enable_grad():
@@ -130,14 +127,14 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
     places = [nothing, *((slice(i, i + height), slice(j, j + width)) for i in starts(h, height, down) for j in starts(w, width, right))]
     most = max(1, min(16, AT_ONCE // (h * w))) if len(x) == 1 else 1
     at_once = math.ceil(len(places) / math.ceil(len(places) / most))        # rounds of one size
-    scores = []
-    for first in range(0, len(places), at_once):
-        some = places[first:first + at_once]
+
+    def scored(some):
         copies = torch.cat([x] * len(some))         # channels last, if x is
         for k, (rows, columns) in enumerate(some):
             copies[k * len(x):(k + 1) * len(x), :, rows, columns] = cover[:, :, rows, columns]
-        scores.append(values(score, copies).view(len(some), len(x)))
-    whole, *others = torch.cat(scores)
+        return values(score, copies).view(len(some), len(x))
+
+    whole, *others = torch.cat(list(in_batches(scored, places, at_once)))
     total, times = x.new_zeros(len(x), h, w), x.new_zeros(h, w)
     for one, (rows, columns) in zip(others, places[1:]):
         total[:, rows, columns] += (whole - one)[:, None, None]

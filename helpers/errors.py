@@ -10,6 +10,11 @@ class Message(KeyError):
         return self.args[0]
 
 
+def one_line(error):
+    """What an error says, which may be many lines, as one."""
+    return " ".join(str(error).split())
+
+
 def unknown(what, name, known):
     """A KeyError that names the closest of the known names, for a name that is not among them."""
     known = [str(k) for k in known]

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.activations import activations
+from helpers.batches import in_batches
 from helpers.errors import check_k, check_positive, describe
 from helpers.images import check_images, in_double
 
@@ -26,7 +27,7 @@ def codes(net, images, names, *, batch=32):
     """
     check_images(images)
     names = names if isinstance(names, str) else list(names)
-    parts = [{name: pooled(a) for name, a in activations(net, x, names).items()} for x in images.split(batch)]
+    parts = list(in_batches(lambda x: {name: pooled(a) for name, a in activations(net, x, names).items()}, images, batch))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -196,7 +197,7 @@ class Probe:
     def accuracy(self, images, labels, *, batch=32):
         """The share of images whose largest number is that of their label."""
         check_labels(labels, len(images))
-        said = torch.cat([self(x).argmax(1) for x in images.split(batch)])
+        said = torch.cat(list(in_batches(lambda x: self(x).argmax(1), images, batch)))
         return (said == labels).float().mean().item()
 
 

@@ -3,6 +3,7 @@
 import operator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from helpers.decode import decode
-from helpers.errors import describe, unknown
+from helpers.errors import describe, one_line, unknown
+from helpers.files import patience, whole
 
 
 def check_images(x, *, within=True):
@@ -78,10 +80,8 @@ def to_pil(image):
 def save_image(image, path):
     """Writes (1,3,h,w) in [0,1] to a file: .png keeps every grey level, .jpg and .webp are smaller and do not."""
     picture = to_pil(image)
-    try:
-        picture.save(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"Cannot write {str(path)!r}: {error}. Try an existing folder, and .png, .jpg or .webp.") from None
+    with whole(path, hint="an existing folder, and .png, .jpg or .webp") as beside:
+        picture.save(beside)
 
 
 def pair(size):
@@ -198,9 +198,11 @@ def imagenette(folder, *, size=64, split="val", download=True):
     """Photographs of ten classes of ImageNet: torchvision's dataset, whose items are (image (3,size,size), label).
 
     99 MB are downloaded into `folder` at the first call, and verified. For `top_patches`, put it into a DataLoader.
-    Raises ConnectionError where it cannot be had. F. Howard 2019, github.com/fastai/imagenette; research use only.
+    Raises ConnectionError where it cannot be had, ValueError where it cannot be written. F. Howard 2019,
+    github.com/fastai/imagenette; research use only.
     """
     from torchvision.datasets import Imagenette
+    from torchvision.datasets.utils import download_url, extract_archive
 
     def prepare(picture):
         return load_image(picture, size=size)[0]
@@ -211,8 +213,15 @@ def imagenette(folder, *, size=64, split="val", download=True):
         if not download:
             raise
     print(f"Downloading Imagenette, 99 MB, into {folder} ...")
+    address, md5 = Imagenette._ARCHIVES["160px"]
+    archive = Path(folder, Path(address).name)
     try:
-        return Imagenette(folder, split=split, size="160px", download=True, transform=prepare)
-    except (OSError, RuntimeError) as error:
-        raise ConnectionError(f"Imagenette could not be downloaded: {error}. Everything else here works without it: "
+        with patience():
+            download_url(address, folder, md5=md5)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise ConnectionError(f"Imagenette could not be downloaded: {one_line(error)}. Everything else here works without it: "
                               "go on with sliding_crops of photos().") from error
+    # torchvision takes a folder that is there for whole, however little was unpacked into it before an interrupt.
+    with whole(archive.with_suffix("")) as beside:
+        extract_archive(archive, beside.parent)
+    return Imagenette(folder, split=split, size="160px", transform=prepare)

@@ -1,11 +1,17 @@
 """The networks by name: CourseNet, EfficientNet-Lite0, torchvision's. All take images in [0, 1] and normalise inside."""
 
 import copy
+import hashlib
+import os
+import re
 from collections import OrderedDict
 from contextlib import nullcontext
+from glob import glob
+from http.client import HTTPException
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from runpy import run_path
 
 import torch
@@ -14,12 +20,14 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers import efficientnet
 from helpers.activations import layers
-from helpers.errors import check_k, describe, unknown
+from helpers.errors import check_k, describe, one_line, unknown
+from helpers.files import patience
 from helpers.images import check_images
 from helpers.weights import read_weights, set_weights, write_weights
 
 DATA = Path(__file__).parent.parent / "data"
 OURS = ("coursenet", "coursenet-robust")        # one architecture, trained in two ways
+FACTS = ("classes", "mean", "std")           # what a file must say of a CourseNet
 PHOTOGRAPHS = 64        # of their 72 classes are of photographs; the eight shapes of scenes come after them
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)     # mean and standard deviation that torchvision's networks expect
 
@@ -119,7 +127,7 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
     elif name not in OURS:
         net = load_torchvision(name, weights)
     elif weights is None:
-        _, facts = read_weights(DATA / f"{name}.safetensors")
+        _, facts = read_weights(DATA / f"{name}.safetensors", *FACTS)
         net = CourseNet(facts["classes"], facts["mean"], facts["std"])
     else:
         net = load_weights(DATA / f"{name}.safetensors")
@@ -168,6 +176,8 @@ def check_classes(net, classes, n, device):
 
 def load_torchvision(name, weights):
     """One of torchvision's classifiers, taking [0, 1] images, none of its ReLUs in place, layers in the field's names."""
+    from unittest import mock
+
     from torchvision import models  # not at the top: it takes seconds, and few calls need it
 
     chosen = torchvision_weights(name, weights or "DEFAULT")
@@ -175,9 +185,13 @@ def load_torchvision(name, weights):
         print(f"{name}: weights of {chosen.meta['_file_size']:.0f} MB, from torchvision or its cache")
     plain = {"init_weights": False} if weights is None and name in ("googlenet", "inception_v3") else {}       # theirs takes many seconds
     try:
-        model = models.get_model(name, weights=weights and chosen, **plain)
-    except (OSError, RuntimeError) as error:      # no network; a hash that does not match
-        raise ValueError(f"The weights of {name} are not in the cache and could not be downloaded: {error}. "
+        if weights is not None:
+            check_cached(cached(chosen))
+        # Of a file that comes from elsewhere, nothing but tensors is made: a pickle could run anything, and torchvision does not ask.
+        with patience(), mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
+            model = models.get_model(name, weights=weights and chosen, **plain)
+    except (OSError, RuntimeError, HTTPException, UnpicklingError, EOFError) as error:     # no network; a hash that does not match
+        raise ValueError(f"The weights of {name} are not in the cache, or unreadable, and could not be downloaded: {one_line(error)}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
     for module in model.modules():
         if hasattr(module, "inplace"):
@@ -206,15 +220,30 @@ def torchvision_weights(name, weights="DEFAULT"):
     return choices[short]
 
 
+def cached(weights):
+    """Where torchvision keeps a set of weights, there or not yet."""
+    return Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+
+
+def check_cached(file):
+    """Raises ValueError for a file in the cache that is only a part, or damaged: its name ends in the first digits of its SHA-256."""
+    digits = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    if digits and os.path.exists(file):
+        with open(file, "rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+        if not found.startswith(digits[1]):
+            raise ValueError(f"{file} is damaged: its SHA-256 is {found[:8]}..., expected {digits[1]}.... Delete it, and the same call "
+                             "downloads it again.")
+
+
 def at_hand(name):
     """Are the weights of one of torchvision's networks in its cache, so that nothing needs to be downloaded?
 
     Whether there is a network of this name is asked only where a file begins as it does.
     """
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    if not any(cache.glob(f"{name[:4]}*")):     # and then torchvision need not be imported, which takes seconds
-        return False
-    return (cache / Path(torchvision_weights(name).url).name).exists()
+    if not glob(f"{name[:4]}*", root_dir=Path(torch.hub.get_dir(), "checkpoints")):
+        return False        # torchvision need not be imported, which takes seconds
+    return os.path.exists(cached(torchvision_weights(name)))        # not Path's own, which raises where it may not look
 
 
 KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPool2d: "pool", nn.Linear: "fc", nn.Dropout: "drop",
@@ -248,7 +277,7 @@ def save_weights(net, path, **facts):
 
 def load_weights(path):
     """A file of save_weights -> CourseNet in float32, its `.facts` beside it."""
-    tensors, facts = read_weights(path)
+    tensors, facts = read_weights(path, *FACTS)
     return set_weights(CourseNet(facts["classes"], facts["mean"], facts["std"]), tensors, facts, path)
 
 

@@ -1,6 +1,7 @@
 """Which part of a picture a unit sees, and which pictures, of many, it answers to most."""
 
 import operator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import fx, nn
 
 from helpers.activations import activations, find_layer
 from helpers.attribution import gradient_of
+from helpers.batches import in_batches
 from helpers.errors import check_k, describe
 from helpers.images import check_images, pair
 
@@ -83,7 +85,9 @@ def receptive_field(net, layer, *, image=224):
     """
     find_layer(net, layer)
     try:
-        graph = _Steps().trace(net)
+        # In a thread, for the tracer changes nn.Module itself for a moment: Ctrl-C reaches the main thread alone, which waits here.
+        with ThreadPoolExecutor(1) as pool:
+            graph = pool.submit(_Steps().trace, net).result()
     except Exception as error:      # a tracer stumbles over whatever depends on the values
         raise ValueError(f"The steps of this {type(net).__name__} cannot be followed ({error}). Try another network.") from None
     fields = {side: walk(net, graph, layer, side) for side in set(pair(image))}
@@ -156,9 +160,12 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     """
     tops = places = field = None
     seen = 0
-    for x in images.split(batch) if torch.is_tensor(images) else images:
+
+    def look(x):
         x = x if torch.is_tensor(x) else x[0]
-        a = activations(net, x, layer)[layer]
+        return x, activations(net, x, layer)[layer]
+
+    for x, a in in_batches(look, images, batch) if torch.is_tensor(images) else map(look, images):
         a = a if a.ndim == 4 else a[..., None, None]                            # (b,channels,i,j)
         if field is None and max(a.shape[2:]) > 1:
             field = receptive_field(net, layer, image=tuple(x.shape[2:]))

@@ -186,5 +186,5 @@ def load_transform_net(path=FILE):
 
     Raises ValueError if the file is missing or damaged.
     """
-    tensors, facts = read_weights(path)
+    tensors, facts = read_weights(path, "styles", "shape")
     return set_weights(TransformNet(facts["styles"], **facts["shape"]), tensors, facts, path).eval().requires_grad_(False)

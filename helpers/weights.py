@@ -4,8 +4,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+
+from helpers.files import whole
+
+FORMAT = 1      # that of a file which says none; whoever changes the format adds 1, and writes it among the facts as "format"
 
 
 def fingerprint(tensors, facts):
@@ -17,25 +22,51 @@ def fingerprint(tensors, facts):
 
 
 def write_weights(tensors, path, **facts):
-    """Writes a state dict as float16 safetensors; the facts about it and a hash go into the metadata as JSON."""
+    """Writes a state dict as float16 safetensors; the facts about it and a hash go into the metadata as JSON.
+
+    Raises ValueError for weights that float16 cannot hold, and where the file cannot be written; it is then as it was before.
+    """
     tensors = {name: t.half().contiguous() for name, t in tensors.items()}
+    check_finite(tensors, path)
     facts = json.loads(json.dumps(facts))       # as they will be read: tuples become lists
-    save_file(tensors, path, metadata={key: json.dumps(v) for key, v in (facts | {"sha256": fingerprint(tensors, facts)}).items()})
+    metadata = {key: json.dumps(value) for key, value in (facts | {"sha256": fingerprint(tensors, facts)}).items()}
+    with whole(path) as beside:
+        save_file(tensors, beside, metadata=metadata)
 
 
-def read_weights(path):
-    """A file of write_weights -> (tensors, facts). Raises ValueError if it is missing or damaged."""
-    if not Path(path).exists():
-        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or its recipe, as data/README.md says.")
+def check_finite(tensors, path):
+    for name, t in tensors.items():
+        if not t.isfinite().all():
+            raise ValueError(f"{path}: some weights of {name!r} are infinite or not a number. Try a checkpoint from before.")
+
+
+def read_weights(path, *needed):
+    """A file of write_weights -> (tensors, facts).
+
+    Raises ValueError if it is missing, damaged, of a newer format, or without a fact that is `needed`.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
+        content = Path(path).read_bytes()       # at once: safe_open would open it twice, and it may be replaced in between
+        tensors, length = load(content), int.from_bytes(content[:8], "little")
+        facts = {key: json.loads(value) for key, value in json.loads(content[8:8 + length]).get("__metadata__", {}).items()}
+    except FileNotFoundError:
+        raise ValueError(f"There is no {path}. Try `git checkout -- data`, or its recipe, as data/README.md says.") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}. Try another file, or other rights for this one.") from None
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: it cannot be read ({error}). Try `git checkout -- data`.") from None
+    if facts.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"{path} was written by a newer version of this course: its format is {facts['format']}, expected {FORMAT}. "
+                         "Try to update, `git pull`.")
+    if any(t.dtype != torch.float16 for t in tensors.values()):       # the hash does not hold it: the same bytes, other numbers
+        raise ValueError(f"{path} is damaged: its weights are not float16. Try `git checkout -- data`.")
     found, expected = fingerprint(tensors, facts), str(facts.get("sha256"))
     if found != expected:
         raise ValueError(f"{path} is damaged: its SHA-256 is {found[:12]}..., expected {expected[:12]}.... Try `git checkout -- data`.")
+    check_finite(tensors, path)
+    missing = [key for key in needed if key not in facts]
+    if missing:
+        raise ValueError(f"{path} holds another network: it does not say its {missing[0]}.")
     return tensors, facts
 
 

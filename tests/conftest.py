@@ -71,3 +71,9 @@ def test_guard_notices():
     before = copy.deepcopy(guard.before)
     net.bias.data += 1
     assert not same(before, guard.look())
+
+
+@pytest.fixture
+def tries(record_property):
+    """Notes one try and what was said, for the table of `run.py trust faults`."""
+    return lambda said: record_property("said", said)

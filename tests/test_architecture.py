@@ -8,12 +8,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HELPERS = ROOT / "helpers"
 
-ANYONE = {"errors", "images"}  # whom all others may import
+ANYONE = {"errors", "images", "files", "batches"}  # whom all others may import
 MAY_IMPORT = {
     # The ground: it knows no technique.
     "errors": set(),
     "decode": {"errors"},
-    "images": {"errors", "decode"},
+    "files": {"errors"},
+    "batches": {"errors"},
+    "images": {"errors", "decode", "files"},
     "weights": ANYONE,
     "activations": ANYONE,
     "efficientnet": set(),
@@ -51,8 +53,8 @@ MAY_IMPORT = {
     "exercises.detective": {*ANYONE, "features"},
     "exercises.verdict": set(),
     "exercises.stubs": set(),
-    "exercises.homework": {"exercises.stubs"},
-    "exercises.grade": {"exercises.homework", "exercises.marking", "exercises.stubs"},
+    "exercises.homework": {"exercises.stubs", "files"},
+    "exercises.grade": {"exercises.homework", "files", "exercises.marking", "exercises.stubs"},
 }
 PACKAGES = {"", "recipes", "world", "exercises"}
 # These are for notebooks and tests alone. Three recipes make sheets of pictures, as a notebook would.

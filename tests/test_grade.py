@@ -54,8 +54,15 @@ def test_stubs_points_and_hints_are_handed_out(handed_out):
 
 
 def test_answers_are_not_written_over(handed_out):
-    with pytest.raises(SystemExit, match="perhaps with somebody's answers"):
-        homework.main([str(handed_out)])
+    answered = handed_out / "03_fun.ipynb"
+    handed = answered.read_bytes()
+    answered.write_bytes(handed + b"\n")
+    try:
+        with pytest.raises(SystemExit, match="has 03_fun.ipynb already, perhaps with somebody's answers"):
+            homework.main([str(handed_out)])
+        assert answered.read_bytes() == handed + b"\n"
+    finally:
+        answered.write_bytes(handed)
 
 
 def test_the_text_around_a_solution_stays():

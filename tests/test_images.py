@@ -1,6 +1,5 @@
 """Images as tensors: what is checked, how they are cut, resized and saved, and the photographs."""
 
-import tarfile
 
 import numpy as np
 import pytest
@@ -10,14 +9,11 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage import data
 from sklearn.datasets import load_sample_image
-from torch.utils.data import DataLoader
-from torchvision.datasets import Imagenette
 
 from helpers.images import (
     center_crop,
     check_images,
     crop_origins,
-    imagenette,
     load_image,
     load_tiles,
     photos,
@@ -26,7 +22,6 @@ from helpers.images import (
     sliding_crops,
     to_pil,
 )
-from helpers.patches import top_patches
 
 NAMES = ("cat", "espresso", "astronaut", "rocket", "hubble", "temple", "dahlia", "cameraman", "hopper")
 
@@ -313,41 +308,6 @@ def test_crops_of_several_images_are_those_of_each():
 def test_crops_fit_in(side):
     with pytest.raises(ValueError, match="Try 2 to 40"):
         sliding_crops(torch.rand(1, 3, 40, 60), [side])
-
-
-@pytest.fixture
-def archive(tmp_path, monkeypatch):
-    """A small archive in the shape of Imagenette's, in place of the one that is downloaded."""
-    pictures = tmp_path / "imagenette2-160" / "val" / "n01440764"
-    pictures.mkdir(parents=True)
-    for grey in range(5):
-        Image.new("L" if grey == 1 else "RGB", (200, 160), 50 * grey if grey == 1 else (50 * grey,) * 3).save(pictures / f"{grey}.JPEG")
-        (pictures / f"{grey}.JPEG").rename(pictures / f"{grey}.jpeg")
-    packed = tmp_path / "imagenette2-160.tgz"
-    with tarfile.open(packed, "w:gz") as tar:
-        tar.add(tmp_path / "imagenette2-160", "imagenette2-160")
-    monkeypatch.setattr(Imagenette, "_ARCHIVES", Imagenette._ARCHIVES | {"160px": (packed.as_uri(), None)})
-    return packed
-
-
-def test_imagenette_is_fetched_once_and_searched(archive, tmp_path, random_net, capsys):
-    (tmp_path / "here").mkdir()
-    archive.rename(tmp_path / "here" / archive.name)        # what has come is not fetched again
-    found = imagenette(tmp_path / "here", size=64)
-    assert len(found) == 5 and found[3][0].shape == (3, 64, 64)
-    assert "99 MB" in capsys.readouterr().out
-    (tmp_path / "here" / archive.name).unlink()
-    again = imagenette(tmp_path / "here")
-    assert "99 MB" not in capsys.readouterr().out
-    assert top_patches(random_net, DataLoader(again, batch_size=2), "conv2", 3).indices.max() < 5
-
-
-def test_without_a_network_it_says_how_to_go_on(archive, tmp_path):
-    archive.unlink()
-    with pytest.raises(ConnectionError, match="works without it"):
-        imagenette(tmp_path / "nothing")
-    with pytest.raises(RuntimeError, match="not found"):
-        imagenette(tmp_path / "nothing", download=False)
 
 
 def test_tiles_come_row_by_row(tmp_path):

@@ -104,6 +104,28 @@ def test_resuming_gives_the_same_weights(options, tmp_path, monkeypatch, robust)
         assert torch.allclose(a, b, atol=1e-3)
 
 
+def test_an_interrupt_in_the_middle_of_an_epoch(options, tmp_path, tries):
+    """Training: an interrupt in the middle of an epoch, then --resume"""
+    coursenet.main([*options, "--out", str(tmp_path / "whole"), "--work", str(tmp_path / "a")])
+    whole = load_weights(tmp_path / "whole/coursenet.safetensors").state_dict()
+
+    def interrupted(module, *_):
+        seen.append(isinstance(module, CourseNet))
+        if sum(seen) == 5:      # two steps and a look at the validation set are an epoch: this is the second step of the next
+            raise KeyboardInterrupt
+    seen, handle = [], torch.nn.modules.module.register_module_forward_hook(interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            coursenet.main(options)
+    finally:
+        handle.remove()
+    assert not (tmp_path / "out/coursenet.safetensors").exists() and (tmp_path / "work/coursenet.pt").exists()
+    coursenet.main([*options, "--resume"])
+    resumed = load_weights(tmp_path / "out/coursenet.safetensors").state_dict()
+    assert all(torch.allclose(whole[name], resumed[name], atol=1e-3) for name in whole)
+    tries("the same weights as without it")
+
+
 def test_two_processes(data, tmp_path):
     """The same script under torchrun, on two CPU processes."""
     work = tmp_path / "work"

@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = shutil.which("uv", path=os.pathsep.join([str(ROOT / ".tools" / "bin"), str(ROOT / ".tools" / "Scripts"), os.environ["PATH"]]))
+ALL = os.environ.get("FAULTS") == "all"  # run.py trust faults
 needs_uv = pytest.mark.skipif(not UV, reason="the environment was made without uv")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PIP", "UV_TORCH", "OMP"))}
 MANIFEST = """\
@@ -58,10 +59,16 @@ def make_project(folder):
     return folder
 
 
-def start(folder, *args, **changes):
+def start(folder, *args, room=None, **changes):
+    """Starts run.py; with `room`, files may grow to so many bytes, as on a disk that is nearly full."""
+    def limit():
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
     environment = {**ENVIRONMENT, "UV_OFFLINE": "1", "PATH": os.pathsep.join([str(Path(UV or "uv").parent), os.environ["PATH"]]), **changes}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, str(folder / "run.py"), *args], cwd=folder, env=environment, **pipes)
+    return subprocess.Popen([sys.executable, str(folder / "run.py"), *args], cwd=folder, env=environment, **pipes,
+                            start_new_session=True, preexec_fn=limit if room is not None else None)
 
 
 def run(folder, *args, **changes):
@@ -105,6 +112,7 @@ DAMAGE = {
     "it is only half made": lambda folder: (folder / ".venv" / "stamp.json").write_text('{"Python": '),
     "requirements.txt is not": lambda folder: (folder / "requirements.txt").open("a").write("\n"),
     "its Python is not": lambda folder: python(folder).unlink(),
+    "it is only half": lambda folder: (shutil.rmtree(folder / ".venv"), (folder / ".venv").write_text("a file in its place")),
     "iniconfig": lambda folder: shutil.rmtree(site_packages(folder) / "iniconfig"),
     "__init__.py is not": lambda folder: [path.unlink() for path in site_packages(folder).glob("__editable__*")],
 }
@@ -112,7 +120,8 @@ DAMAGE = {
 
 @needs_uv
 @pytest.mark.parametrize("reason", DAMAGE)
-def test_what_is_broken_is_made_anew_once(whole, reason):
+def test_what_is_broken_is_made_anew_once(whole, reason, tries):
+    """Setting up: .venv gone, half made, changed, or a file in its place"""
     (site_packages(whole) / "own").mkdir(exist_ok=True)  # what a user adds is no fault
     assert run(whole, *WHERE).err == ""
     DAMAGE[reason](whole)
@@ -120,6 +129,7 @@ def test_what_is_broken_is_made_anew_once(whole, reason):
     assert Path(done.out.strip()) == whole / "helpers" / "__init__.py"
     assert re.match(rf"run.py: Setting up .venv: .*{re.escape(reason)}", done.err)
     assert run(whole, *WHERE).err == ""
+    tries("Setting up .venv: it is made anew")
 
 
 @needs_uv
@@ -137,16 +147,53 @@ def test_a_project_that_moved_finds_its_own_helpers(whole):
 
 @needs_uv
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes in its own way")
-@pytest.mark.parametrize("seconds", [0.1, 0.7, 2])
-def test_killed_at_any_moment_it_is_made_whole_the_next_time(whole, seconds):
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 3, 5] if ALL else [0.1, 0.7, 2])
+def test_killed_at_any_moment_it_is_made_whole_the_next_time(whole, seconds, tries):
+    """Setting up: killed, and its installer with it"""
     (whole / ".venv" / "stamp.json").unlink()
     process = start(whole, *WHERE)
     time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)  # its installer lives on
+    (os.killpg if ALL else os.kill)(process.pid, signal.SIGKILL)  # in the quick test its installer lives on
     done = run(whole, *WHERE)
     process.communicate()
+    tries("the same command makes a whole environment")
     assert Path(done.out.strip()) == whole / "helpers" / "__init__.py"
     assert run(whole, *WHERE).err == ""
+
+
+@needs_uv
+@pytest.mark.skipif(os.name == "nt", reason="no such limits there")
+@pytest.mark.parametrize("room", [0, 300, 20_000] if ALL else [5_000])
+def test_on_a_full_disk_it_stops_in_a_sentence(whole, room, tries):
+    """Setting up: the disk is full"""
+    shutil.rmtree(whole / ".venv")
+    done = run(whole, *WHERE, UV_LINK_MODE="copy", room=room)
+    assert done.returncode == 1 and "Traceback" not in done.err, done.err
+    assert done.err.splitlines()[-1].startswith("run.py: ")
+    assert not (whole / ".venv" / "stamp.json").exists()
+    assert Path(run(whole, *WHERE).out.strip()) == whole / "helpers" / "__init__.py"
+    tries(re.sub(" /.*", " ...", done.err.splitlines()[-1]))
+
+
+@needs_uv
+def test_a_lock_that_is_cut_stops_in_a_sentence(whole, tries):
+    """Setting up: requirements.txt is cut in the middle of a version"""
+    lock = (whole / "requirements.txt").read_bytes()
+    pin = re.search(rb"(?m)^nbval==[\d.]+$", lock)
+    try:
+        (whole / "requirements.txt").write_bytes(lock[:pin.start() + 7])
+        assert run(whole, *WHERE).err.splitlines()[-1].startswith("run.py: This did not work: ")
+        tries("This did not work: ...")
+    finally:
+        (whole / "requirements.txt").write_bytes(lock)
+
+
+def test_a_folder_where_nothing_can_be_made_is_told_in_a_sentence(bare, tries):
+    """Setting up: where no file can be made"""
+    (bare / ".tools").write_text("a file in its place")
+    done = run(bare, *WHERE)
+    assert done.returncode == 1 and re.fullmatch(r"run.py: The environment can't be made here: .*\n", done.err)
+    tries("The environment can't be made here: ...")
 
 
 @needs_uv
@@ -256,6 +303,18 @@ def cloned_from(folder, address):
     """Makes a folder a clone whose remote has this address."""
     subprocess.run(["git", "init", "-q", folder], check=True)
     subprocess.run(["git", "-C", folder, "remote", "add", "origin", address], check=True)
+
+
+def test_badges_that_were_interrupted_can_be_filled_in_again(bare, tries):
+    """Badges: stopped half-way"""
+    (bare / "notebooks" / "01.ipynb").write_text("git clone https://github.com/ORG/REPO")
+    (bare / "notebooks" / "00.ipynb").mkdir()  # which stops it half-way, as a full disk would
+    assert run(bare, "badges", "octocat/course").returncode == 1
+    (bare / "notebooks" / "00.ipynb").rmdir()
+    assert run(bare, "badges", "octocat/course").returncode == 0
+    assert "octocat/course" in (bare / "README.md").read_text() and "octocat" in (bare / "notebooks" / "01.ipynb").read_text()
+    assert not [*bare.rglob("*.half")]
+    tries("the same command goes on")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ import nbformat
 
 from helpers.exercises.homework import NOTEBOOKS
 from helpers.exercises.stubs import exercises, named_in, stub_in
+from helpers.files import whole, write_text
 
 ROOT = NOTEBOOKS.parent
 
@@ -85,7 +86,7 @@ def mark(path, name, seed, out):
         share, says = MARKED[name](namespace(path)[name], seed)
     except BaseException as error:      # whatever a student's code raises, SystemExit too
         share, says = 0.0, f"✗ {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    Path(out).write_text(json.dumps([share, says]), encoding="utf-8")
+    write_text(out, json.dumps([share, says]))
 
 
 def marked(path, name, seed, seconds):
@@ -154,17 +155,19 @@ def main(args=None):
     missing = [str(path) for path in args.files if not path.is_file()]
     if missing:
         parser.error(f"There is no {', '.join(missing)}.")
+    if not args.csv.resolve().parent.is_dir():      # said before all the work, not after it
+        parser.error(f"There is no folder {args.csv.parent} to write {args.csv.name} into.")
     table = grade(args.files, seed=args.seed, seconds=args.seconds)
     worth = {exercise.name: exercise.points for each in asked().values() for exercise in each}
     columns = [name for name in worth if any(name in points for points in table.values())]
-    with open(args.csv, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["student", "points", "of", *columns])
-        print()
-        for student, points in sorted(table.items()):
-            reached, of = sum(points.values()), sum(worth[name] for name in points)
-            writer.writerow([student, f"{reached:g}", of, *(f"{points[name]:g}" if name in points else "" for name in columns)])
-            print(f"{student:24} {reached:6g} of {of}")
+    lines = [["student", "points", "of", *columns]]
+    print()
+    for student, points in sorted(table.items()):
+        reached, of = sum(points.values()), sum(worth[name] for name in points)
+        lines.append([student, f"{reached:g}", of, *(f"{points[name]:g}" if name in points else "" for name in columns)])
+        print(f"{student:24} {reached:6g} of {of}")
+    with whole(args.csv) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
     print(f"written to {args.csv}")
 
 

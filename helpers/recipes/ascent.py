@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from helpers.ascent import ascend, grey_where_small, named
+from helpers.files import write_text
 from helpers.images import photos
 from helpers.losses import total_variation
 from helpers.nets import DATA, PHOTOGRAPHS, load_net
@@ -157,7 +158,7 @@ def main(argv=None):
             print(f"{name:32} {f['judged']:4.0%}   (chosen {f['chosen']:4.0%}: strength {f['strength']}, step {f['step']}, "
                   f"{f['steps']} steps; of {f['tried']} tried)  {time.perf_counter() - start:.0f} s", flush=True)
     if args.write:
-        (DATA / "ascent.json").write_text(json.dumps({"command": "python -m helpers.recipes.ascent --write"} | found, indent=1) + "\n")
+        write_text(DATA / "ascent.json", json.dumps({"command": "python -m helpers.recipes.ascent --write"} | found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.adversarial import PROJECTIONS, perturb
+from helpers.files import write_text
 from helpers.nets import DATA, OURS, PHOTOGRAPHS, load_net
 from helpers.optimize import steepest
 from helpers.world.scenes import scenes
@@ -66,7 +67,7 @@ def main(argv=None):
                 print(f"{kind:12}" + "".join(f"{r:7.1%}" for r in rows) + f"   {time.perf_counter() - start:.0f} s", flush=True)
     if args.write:
         command = f"python -m helpers.recipes.budgets --scenes {args.scenes} --write"
-        (DATA / "budgets.json").write_text(json.dumps({"command": command, "budgets": BUDGETS, "networks": found}, indent=1) + "\n")
+        write_text(DATA / "budgets.json", json.dumps({"command": command, "budgets": BUDGETS, "networks": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.files import whole
 from helpers.nets import CourseNet, fast, fold_batch_norms, save_weights
 from helpers.optimize import project_l2, steepest
 from helpers.recipes.checkpoints import resume_checkpoint, save_checkpoint
@@ -68,7 +69,8 @@ def training_scenes(n, folder, seed=1):
         chunks = [range(i, min(i + 100, n)) for i in range(0, n, 100)]
         with ProcessPoolExecutor(min(os.cpu_count(), len(chunks)), mp_context=get_context("spawn")) as pool:
             images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks), strict=True)
-        torch.save((torch.cat(images), torch.cat(labels)), path)
+        with whole(path) as beside:
+            torch.save((torch.cat(images), torch.cat(labels)), beside)
     return torch.load(path)
 
 

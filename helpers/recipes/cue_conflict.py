@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from helpers.files import write_text
 from helpers.images import load_image, resize
 from helpers.nets import DATA, OURS, load_net
 from helpers.optimize import last
@@ -117,7 +118,7 @@ def main(argv=None):
                       + ("-" if row["shape"] is None else f"{row['shape']:4.0%} ({row['low']:.0%} to {row['high']:.0%})"), flush=True)
     if args.write:
         found["command"] = f"python -m helpers.recipes.cue_conflict --photos DIR --textures {args.textures} --write"
-        (DATA / "cue_conflict.json").write_text(json.dumps(found, indent=1) + "\n")
+        write_text(DATA / "cue_conflict.json", json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from helpers.ascent import class_pictures
 from helpers.attribution import input_gradient, saliency
 from helpers.exercises import contests
 from helpers.exercises.detective import paste_tag, tint
+from helpers.files import write_text
 from helpers.images import photos
 from helpers.losses import total_variation
 from helpers.nets import load_net
@@ -183,7 +184,7 @@ def main(args=None):
                 found[contest][name] = round(value, 4)
     if args.write:
         before = json.loads(contests.FILE.read_text(encoding="utf-8")) if contests.FILE.exists() else {}
-        contests.FILE.write_text(json.dumps(before | found, indent=1) + "\n", encoding="utf-8")
+        write_text(contests.FILE, json.dumps(before | found, indent=1) + "\n")
 
 
 def pairs():

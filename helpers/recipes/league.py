@@ -19,6 +19,7 @@ from torch import nn
 from helpers.attribution import grad_cam, integrated_gradients, occlusion, relu_backward, saliency, smooth_grad
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
 from helpers.features import codes
+from helpers.files import write_text
 from helpers.nets import DATA, OURS, Network, fast, load_net
 from helpers.rivals import centre, contrast, detail, edges, untrained
 from helpers.transforms import blur_maps, gaussian_blur
@@ -139,7 +140,7 @@ def main(argv=None):
               f"{table(figures)}\n+ better, - worse, . neither, than {', than '.join(RIVALS)} (95% intervals)", flush=True)
     if args.write:
         command = f"python -m helpers.recipes.league --scenes {args.scenes} --write"
-        (DATA / "league.json").write_text(json.dumps({"command": command, "networks": found}) + "\n")
+        write_text(DATA / "league.json", json.dumps({"command": command, "networks": found}) + "\n")
 
 
 if __name__ == "__main__":

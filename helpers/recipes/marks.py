@@ -1,5 +1,7 @@
 """Puts what was measured into a page of text, between two marks."""
 
+from helpers.files import write_text
+
 
 def write_between(path, mark, text):
     """Replaces what stands between <!-- mark --> and <!-- /mark --> of a file, or adds both at its end.
@@ -13,4 +15,4 @@ def write_between(path, mark, text):
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
         raise ValueError(f"{path.name} has not one {begin} and, after it, one {end}. Try to put them where the text should go.")
     before, after = page.split(begin)[0], page.split(end)[1]
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8", newline="\n")
+    write_text(path, f"{before}{begin}\n{text}\n{end}{after}")

@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
+from helpers.files import write_text
+
 BUILD = Path(__file__).resolve().parents[2] / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STILL = "(A widget: it appears when the notebook runs.)"     # what is stored in its place
@@ -81,13 +83,13 @@ def execute(path, out, *, inplace, look=None):
         memory = memory_note(*peak_memory(client.km.provisioner.pid))
         print(f"{path.stem}: {time.perf_counter() - start:.0f} s{memory}", flush=True)
     out.mkdir(exist_ok=True)
-    (out / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook, place)[0], encoding="utf-8")
+    write_text(out / f"{path.stem}.html", HTMLExporter().from_notebook_node(notebook, place)[0])
     if inplace and not failure:
         notebook.metadata = metadata  # without the widgets' state, which is large and soon stale
         for output in (output for _, cell in cells for output in cell.outputs):
             if output.get("data", {}).pop(WIDGET, None):
                 output.data["text/plain"] = STILL
-        nbformat.write(notebook, path)
+        write_text(path, nbformat.writes(notebook) + "\n")
     return failure
 
 

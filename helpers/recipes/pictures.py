@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 
 from helpers.art import style_image
 from helpers.attribution import saliency
+from helpers.files import whole
 from helpers.images import photos
 from helpers.nets import DATA, class_index, load_net, top_classes
 from helpers.recipes.measure import all_classes
@@ -29,7 +30,8 @@ def row(pictures, titles, path, *, columns, width):
         ax.imshow(picture[0].permute(1, 2, 0).numpy(), interpolation="nearest")
         ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
         ax.set_xlabel(title, fontsize=9)
-    fig.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"quality": 82, "method": 6})
+    with whole(path) as beside:
+        fig.savefig(beside, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"quality": 82, "method": 6})
     plt.close(fig)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from helpers.files import whole
 from helpers.images import photos
 from helpers.nets import DATA
 from helpers.recipes.thumbnails import SHOTS, THUMBNAILS
@@ -145,7 +146,8 @@ def main(argv=None):
         print(f"{key:12} {time.perf_counter() - start:4.1f} s", flush=True)
     how = {"pil_kwargs": {"quality": 50, "method": 6}} if args.to.suffix == ".webp" else {}
     fig = draw(pictures)
-    fig.savefig(args.to, dpi=140 * args.scale, **how)
+    with whole(args.to) as beside:
+        fig.savefig(beside, dpi=140 * args.scale, **how)
     plt.close(fig)
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.ascent import class_pictures, grey_where_small
+from helpers.files import whole, write_text
 from helpers.images import photos, resize, to_pil
 from helpers.losses import total_variation
 from helpers.nets import DATA, class_index, load_net
@@ -123,10 +124,11 @@ def main(argv=None):
         if args.out:
             sheet.save(f"{args.out}/{name}.png")
         if args.write:
-            sheet.save(DATA / f"pictures/{name}.webp", quality=40)
+            with whole(DATA / f"pictures/{name}.webp") as beside:
+                sheet.save(beside, quality=40)
     if args.write:
         facts = {"command": "python -m helpers.recipes.progression --write", "steps": args.steps, "shown": SHOWN, "asked": ASKED}
-        (DATA / "progression.json").write_text(json.dumps(facts | {"rows": figures}, indent=1) + "\n")
+        write_text(DATA / "progression.json", json.dumps(facts | {"rows": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from torch import nn
 
 from helpers.adversarial import perturb
 from helpers.features import codes
+from helpers.files import write_text
 from helpers.nets import DATA, OURS, PHOTOGRAPHS, CourseNet, fast, load_net
 from helpers.recipes.coursenet import accuracy, training_scenes
 from helpers.rivals import untrained
@@ -114,7 +115,7 @@ def main(argv=None):
         judge(name, moved, goals, called)
     if args.write:
         command = f"python -m helpers.recipes.relabelled --scenes {args.scenes} --epochs {args.epochs} --write"
-        (DATA / "relabelled.json").write_text(json.dumps({"command": command, "epsilon": args.epsilon, "sets": found}, indent=1) + "\n")
+        write_text(DATA / "relabelled.json", json.dumps({"command": command, "epsilon": args.epsilon, "sets": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.files import whole
 from helpers.world.scenes import COLUMNS, FOLDER, KINDS, RANGES, Scenes, render_scenes
 
 SEED, COUNT, QUALITY = 0, 1504, 86
@@ -24,11 +25,14 @@ def as_tiles(pictures):
 def save_scenes(scenes: Scenes, folder: Path):
     folder.mkdir(parents=True, exist_ok=True)
     pixels = (scenes.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    Image.fromarray(as_tiles(pixels)).save(folder / "images.jpg", quality=QUALITY, subsampling=0, optimize=True, progressive=True)
-    Image.fromarray(as_tiles(scenes.masks.numpy())).save(folder / "masks.png", optimize=True)
+    with whole(folder / "images.jpg") as beside:
+        Image.fromarray(as_tiles(pixels)).save(beside, quality=QUALITY, subsampling=0, optimize=True, progressive=True)
+    with whole(folder / "masks.png") as beside:
+        Image.fromarray(as_tiles(scenes.masks.numpy())).save(beside, optimize=True)
     columns = {name: scenes.codes(name).byte().numpy() for name in KINDS}
     columns |= {name: np.array(scenes.attributes[name], np.float32) for name in RANGES}
-    np.savez_compressed(folder / "attributes.npz", **columns)
+    with whole(folder / "attributes.npz") as beside:
+        np.savez_compressed(beside, **columns)
 
 
 if __name__ == "__main__":

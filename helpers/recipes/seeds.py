@@ -15,6 +15,7 @@ import torch
 
 from helpers.attribution import grad_cam, occlusion, saliency, smooth_grad
 from helpers.evaluation import bootstrap, mask_iou
+from helpers.files import write_text
 from helpers.nets import DATA, PHOTOGRAPHS, load_net
 from helpers.recipes.league import own
 from helpers.rivals import centre, edges, untrained
@@ -87,7 +88,7 @@ def main(argv=None):
             print(f"{name:44}" + "".join(f"{start} {f['mean']:.2f}   " for start, f in found[name][place].items()), flush=True)
     if args.write:
         command = f"python -m helpers.recipes.seeds --scenes {args.scenes} --write"
-        (DATA / "seeds.json").write_text(json.dumps({"command": command, "scenes": args.scenes, "maps": found}, indent=1) + "\n")
+        write_text(DATA / "seeds.json", json.dumps({"command": command, "scenes": args.scenes, "maps": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

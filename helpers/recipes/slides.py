@@ -19,6 +19,7 @@ import nbformat
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 
+from helpers.files import write_text
 from helpers.recipes.notebooks import STILL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,7 +142,7 @@ def write(folder, paths):
     for path in paths:
         body, _ = exporter.from_notebook_node(deck(nbformat.read(path, as_version=4)), {"metadata": {"name": path.stem}})
         written.append(folder / f"{path.stem}.html")
-        written[-1].write_text(body, encoding="utf-8")
+        write_text(written[-1], body)
     return written
 
 

@@ -13,6 +13,7 @@ import torch
 
 from helpers.attribution import grad_cam, integrated_gradients, occlusion, smooth_grad
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
+from helpers.files import write_text
 from helpers.nets import DATA, PHOTOGRAPHS, fast, load_net
 from helpers.recipes.league import MEASURES, own
 from helpers.transforms import gaussian_blur
@@ -73,7 +74,7 @@ def main(argv=None):
     if args.write:
         command = f"python -m helpers.recipes.strengths --scenes {args.scenes} --write"
         stored = {"command": command, "scenes": args.scenes, "reference": REFERENCE, "methods": figures}
-        (DATA / "strengths.json").write_text(json.dumps(stored) + "\n")
+        write_text(DATA / "strengths.json", json.dumps(stored) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Photographs in the layout of Tiny ImageNet (Stanford CS231n), to train and to measure on. Never shipped."""
 
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets.utils import download_url, extract_archive
+
+from helpers.files import patience, whole
 
 ADDRESS, MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
 
@@ -13,13 +16,16 @@ ADDRESS, MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a4
 def download(folder):
     """Tiny ImageNet (248 MB), downloaded and unpacked into `folder` once -> its folder."""
     root = folder / "tiny-imagenet-200"
-    if (root / "val/val_annotations.txt").exists():
+    if root.exists():
         return root
     try:
-        download_and_extract_archive(ADDRESS, str(folder), md5=MD5)
-    except (OSError, RuntimeError) as error:
+        with patience():
+            download_url(ADDRESS, folder, md5=MD5)
+    except (OSError, RuntimeError, HTTPException) as error:
         raise SystemExit(f"Tiny ImageNet could not be downloaded from {ADDRESS} ({error}). "
                          "Fetch and unpack it by other means, and give its folder as --data.") from None
+    with whole(root) as beside:      # so that what is there was unpacked to its end
+        extract_archive(folder / Path(ADDRESS).name, beside.parent)
     return root
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from helpers.errors import unknown
+from helpers.errors import one_line, unknown
 from helpers.world.renderer import camera_rays, pixel_grid, render, trace
 from helpers.world.solids import REACH, lowest
 
@@ -165,9 +165,15 @@ def scenes(folder=FOLDER):
     for name in ("images.jpg", "masks.png", "attributes.npz"):
         if not (Path(folder) / name).exists():
             raise ValueError(f"{folder} has no {name}. Try `git checkout -- data`, or render them: python -m helpers.recipes.scenes.")
-    images = torch.from_numpy(read_tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float().div_(255)
-    masks = torch.from_numpy(read_tiles(Path(folder) / "masks.png"))
-    columns = np.load(Path(folder) / "attributes.npz")
+    try:
+        columns = dict(np.load(Path(folder) / "attributes.npz"))
+        masks = torch.from_numpy(read_tiles(Path(folder) / "masks.png"))
+        images = torch.from_numpy(read_tiles(Path(folder) / "images.jpg")).permute(0, 3, 1, 2).float().div_(255)
+        if {len(images), len(masks)} != {len(columns[name]) for name in (*KINDS, *RANGES)}:
+            raise ValueError("its pictures, masks and attributes are not of the same scenes")
+    except Exception as error:      # of Pillow, NumPy or zipfile
+        raise ValueError(f"{folder} is damaged: {one_line(error)}. Try `git checkout -- data`, or render them: "
+                         "python -m helpers.recipes.scenes.") from None
     attributes = {name: [kinds[code] for code in columns[name]] for name, kinds in KINDS.items()}
     attributes |= {name: columns[name].tolist() for name in RANGES}
     return Scenes(images, masks, torch.from_numpy(columns["shape"]).long(), attributes)
