@@ -58,8 +58,8 @@ def masks(n=2, h=24, w=24, *, seed=5):
     return Arg("masks", lambda: drawn(n, h, w, seed=seed) > 0.5)
 
 
-def labels(*numbers):
-    return Arg("labels", lambda: torch.tensor(numbers))
+def labels(*numbers, kind="labels"):
+    return Arg(kind, lambda: torch.tensor(numbers))
 
 
 def rows(*shape, seed=0, kind="features"):
@@ -84,6 +84,7 @@ def random_net():
 
 
 NET = Arg("net", random_net)
+ITSELF = Arg("itself", random_net)      # called, not given to a technique: also while training
 SCORE = Arg("score", lambda: lambda x: random_net()(x)[:, 2])
 
 
@@ -134,14 +135,14 @@ BOTH = {"x": pictures(), "layer": layer("conv3")}
 CALLS = {
     "activations.layers": Call(lambda net: list(activations.layers(net)), net=NET),
     "activations.find_layer": Call(lambda net, name: str(activations.find_layer(net, name)), net=NET, name=layer()),
-    "activations.activations": Call(net=NET, x=pictures(), names=layer()),
+    "activations.activations": Call(net=NET, x=pictures(kind="seen"), names=layer()),
     "activations.check_eval": Call(net=NET),
     "adversarial.perturb": Call(score=SCORE, x=pictures(), epsilon=amount(0.3), steps=count(2), restarts=1),
     "adversarial.fool": Call(net=NET, x=pictures(), labels=labels(1, 2), targets=labels(3, 4), step=amount(0.1), steps=count(2)),
     "ascent.ascend": Call(lambda net, classes, image, steps: ascent.ascend(net, classes, steps=steps, image=param.PixelImage(image)),
                           net=NET, classes=labels(1, 2), image=pictures(), steps=count(2)),
     "ascent.grey_noise": Call(lambda net, n: ascent.grey_noise(net, n, 0)(), net=NET, n=count(1)),
-    "ascent.class_pictures": Call(net=NET, classes=labels(1, 2), batch=count(1), steps=count(1)),
+    "ascent.class_pictures": Call(net=NET, classes=labels(1, 2, kind="classes"), batch=count(1), steps=count(1)),
     "ascent.grey_where_small": Call(x=pictures(kind="pixels"), size=maps(seed=1), share=0.2),
     "ascent.named": Call(net=NET, images=pictures(), classes=labels(1, 2), k=count(3)),
     "attribution.values": Call(score=SCORE, x=pictures(kind="seen")),
@@ -153,7 +154,7 @@ CALLS = {
     "attribution.grad_cam": Call(net=NET, **BOTH, score=lambda y: y[:, 2]),
     "attribution.occlusion": Call(score=SCORE, x=pictures(), window=count(12), stride=count(6), baseline=pictures(seed=1, kind="cover")),
     "attribution.covered": Call(x=pictures(), baseline=pictures(seed=1, kind="cover")),
-    "attribution.relu_backward": Call(lambda net, x: guided(net, x), net=NET, x=pictures()),
+    "attribution.relu_backward": Call(lambda score, x: guided(score, x), score=SCORE, x=pictures()),
     "blind.blind_test": Call(lambda image: blind.blind_test([(image, "a", "x"), (image, "b", "y")], choices=2) and None, image=ONE),
     "blind.blind_choice": Call(lambda image, a, b: blind.blind_choice([(image, {"x": a, "y": b})]) and None,
                                image=ONE, a=pictures(1, seed=1), b=pictures(1, seed=2)),
@@ -176,10 +177,10 @@ CALLS = {
     "features.nearest_neighbors": Call(queries=rows(2, 8), gallery=rows(5, 8, seed=1), k=count(2)),
     "features.PCA": Call(lambda x, new: features.pca(x, 2)(new), x=rows(6, 4), new=rows(3, 4, seed=1)),
     "features.pca": Call(x=rows(6, 4), k=count(2)),
-    "features.linear_probe": Call(features=rows(6, 4), labels=labels(0, 1, 2, 0, 1, 2)),
-    "features.Probe": Call(lambda net, x, labels: (probe(net)(x), probe(net).accuracy(x, labels)), net=NET, x=pictures(), labels=labels(1, 0)),
+    "features.linear_probe": Call(features=rows(6, 4), labels=labels(0, 1, 2, 0, 1, 2, kind="codes")),
+    "features.Probe": Call(lambda net, x, labels: (probe(net)(x), probe(net).accuracy(x, labels)), net=NET, x=pictures(), labels=labels(1, 0, kind="codes")),
     "features.fit_probe": Call(lambda net, images, labels, layer: features.fit_probe(net, images, labels, layer).weight,
-                               net=NET, images=pictures(4), labels=labels(0, 1, 1, 0), layer=layer()),
+                               net=NET, images=pictures(4), labels=labels(0, 1, 1, 0, kind="codes"), layer=layer()),
     "images.check_images": Call(x=pictures()),
     "images.in_double": Call(x=rows(2, 3, kind="anything")),
     "images.to_pil": Call(image=ONE),
@@ -188,7 +189,7 @@ CALLS = {
     "images.sliding_crops": Call(lambda image, side, size: images.sliding_crops(image, [side], size=size),
                                  image=ONE, side=count(12), size=count(8)),
     "images.crop_origins": Call(lambda image, side: images.crop_origins([image], [side]), image=ONE, side=count(12)),
-    "interact.live": Call(lambda image: list(interact.live([optimize.Step(1, 0.0, image)])), image=ONE),
+    "interact.live": Call(lambda image: list(interact.live([optimize.Step(1, 0.0, image)])), image=pictures(1, kind="ours")),
     "interact.Screen": Call(lambda image: interact.Screen().show(image, "one"), image=ONE),
     "inversion.invert": Call(net=NET, x=ONE, layer=layer(), steps=count(1), tv_weight=amount(1e-3), optimizer=sgd),
     "inversion.code_error": Call(net=NET, found=pictures(), x=pictures(1, seed=1), layer=layer()),
@@ -199,16 +200,16 @@ CALLS = {
     "losses.content_loss": Call(features=rows(2, 5, 4, 4, kind="layer's output"), target=rows(2, 5, 4, 4, seed=1, kind="layer's output")),
     "losses.style_loss": Call(lambda features, grams: losses.style_loss({"a": features}, {"a": grams}),
                               features=rows(2, 5, 4, 4, kind="layer's maps"), grams=rows(1, 5, 5, seed=1, kind="layer's output")),
-    "nets.Normalize": Call(lambda net, x: net.normalize(x), net=NET, x=pictures(kind="seen")),
-    "nets.Network": Call(lambda net, x: net(x), net=NET, x=pictures(kind="seen")),
-    "nets.CourseNet": Call(lambda net, x: net.classes and net(x), net=NET, x=pictures(kind="seen")),
+    "nets.Normalize": Call(lambda net, x: net.normalize(x), net=ITSELF, x=pictures(kind="seen")),
+    "nets.Network": Call(lambda net, x: net(x), net=ITSELF, x=pictures(kind="seen")),
+    "nets.CourseNet": Call(lambda net, x: net(x), net=ITSELF, x=pictures(kind="seen")),
     "nets.layer_names": Call(net=NET),
     "nets.top_classes": Call(net=NET, x=pictures(), k=count(3)),
     "nets.check_classes": Call(net=NET, classes=labels(1, 2), n=2, device="cpu"),
     "optimize.steepest": Call(gradient=pictures(kind="gradient"), norm="l2"),
-    "optimize.NormalizedGradient": Call(lambda x, lr: normalized_step(x, lr), x=pictures(kind="gradient"), lr=amount(1.0)),
+    "optimize.NormalizedGradient": Call(lambda x, lr: normalized_step(x, lr), x=rows(2, 3, kind="ours"), lr=amount(1.0)),
     "optimize.descend": Call(lambda image, steps: optimize.descend(param.PixelImage(image), bright, steps=steps), image=ONE, steps=count(2)),
-    "optimize.last": Call(lambda image: optimize.last(iter([optimize.Step(1, 0.0, image)])), image=rows(1, 3, kind="anything")),
+    "optimize.last": Call(lambda image: optimize.last(iter([optimize.Step(1, 0.0, image)])), image=rows(1, 3, kind="ours")),
     "optimize.project_l2": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
     "optimize.project_linf": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
     "optimize.check_ball": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
@@ -229,28 +230,28 @@ CALLS = {
     "segmentation.largest_part": Call(mask=masks(1)),
     "segmentation.grabcut": Call(image=ONE, saliency_map=maps(1), iterations=count(1)),
     "show.heat": Call(values=maps(1)),
-    "show.overlay": Call(image=ONE, values=maps(1)),
+    "show.overlay": Call(image=pictures(1, kind="pixels"), values=maps(1)),
     "show.gradient_picture": Call(gradient=pictures(kind="gradient")),
-    "show.outline": Call(image=ONE, mask=masks(1)),
-    "show.dots": Call(image=ONE, seeds=Arg("seeds", lambda: (drawn(1, 24, 24) * 3).long() - 1), every=count(4)),
-    "show.make_grid": Call(images=pictures(), columns=count(2), gap=1),
+    "show.outline": Call(image=pictures(1, kind="pixels"), mask=masks(1)),
+    "show.dots": Call(image=pictures(1, kind="pixels"), seeds=Arg("seeds", lambda: (drawn(1, 24, 24) * 3).long() - 1), every=count(4)),
+    "show.make_grid": Call(images=pictures(kind="pixels"), columns=count(2), gap=1),
     "show.picture_map": Call(images=pictures(), points=rows(2, 2, kind="points"), cells=count(3), side=count(8)),
-    "show.crop_boxes": Call(images=pictures(), boxes=Arg("boxes", lambda: torch.tensor([[0, 0, 8, 8], [4, 4, 20, 20]])), side=count(8)),
+    "show.crop_boxes": Call(images=pictures(kind="pixels"), boxes=Arg("boxes", lambda: torch.tensor([[0, 0, 8, 8], [4, 4, 20, 20]])), side=count(8)),
     "show.fit_width": Call(image=ONE, width=count(20)),
     "show.png": Call(image=ONE, width=count(20)),
     "show.compare": Call(lambda image, values: show.compare(image, values, captions=["a", "b"]), image=ONE, values=maps(1)),
     "show.show": Call(picture=ONE, caption="one"),
-    "show.film": Call(lambda image: show.film([image, 1 - image], "one", alt="one"), image=ONE),
+    "show.film": Call(lambda a, b: show.film([a, b], "one", alt="one"), a=ONE, b=pictures(1, seed=1)),
     "significance.sign_flips": Call(gains=rows(2, 6, kind="numbers"), rounds=count(20)),
     "significance.holm": Call(p_values=rows(6, kind="chances")),
     "spectrum.power": Call(images=pictures(kind="pixels")),
     "spectrum.fine_share": Call(images=pictures(kind="pixels"), shorter=amount(3.0)),
     "spectrum.lattice": Call(images=pictures(2, 48, 48, kind="pixels")),
-    "style.style_features": Call(net=NET, x=pictures(), layers=["pixels", "conv2"]),
-    "style.style_grams": Call(net=NET, style=pictures(), layers=["pixels", "conv2"]),
+    "style.style_features": Call(net=NET, x=pictures(kind="seen"), layers=["pixels", "conv2"]),
+    "style.style_grams": Call(net=NET, style=pictures(kind="seen"), layers=["pixels", "conv2"]),
     "style.style_transfer": Call(lambda net, content, style_image, layer, steps: style.style_transfer(
         net, content, style.style_grams(net, style_image, ["conv2"]), content_layer=layer, steps=steps, border=4, optimizer=sgd),
-        net=NET, content=pictures(), style_image=pictures(1, seed=1), layer=layer(), steps=count(1)),
+        net=NET, content=pictures(), style_image=pictures(1, seed=1, kind="seen"), layer=layer(), steps=count(1)),
     "style.TransformNet": Call(lambda x, mix: transform_net()(x, mix), x=ONE, mix=Arg("mixture", lambda: torch.tensor([0.25, 0.75]))),
     "texture.efros_leung": Call(source=pictures(1, 9, 9), size=count(5), window=count(3)),
     "texture.grow": Call(source=pictures(1, 9, 9), size=count(5), window=count(3)),
@@ -268,9 +269,9 @@ CALLS = {
 }
 
 
-def guided(net, x):
+def guided(score, x):
     with attribution.relu_backward("guided"):
-        return attribution.input_gradient(lambda x: net(x)[:, 2], x)
+        return attribution.input_gradient(score, x)
 
 
 def bright(x):
