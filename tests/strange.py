@@ -220,8 +220,8 @@ class Tried:
     def exchanged(self, argument, change):
         return self.call.make(lambda name, arg, value: change(value) if argument in (name, arg.kind) else value)
 
-    def tricks(self, also=lambda change: change, context=nullcontext):
-        """Each trick on each argument; `also` is done to it in addition."""
+    def tricks(self, context=nullcontext):
+        """Each trick on each argument."""
         for argument, arg in self.call.arguments.items():
             for trick, kinds, change, may in TRICKS:
                 if getattr(arg, "kind", None) not in kinds or trick == "another device" and not self.kinds & {"net", "itself", "score"}:
@@ -239,6 +239,14 @@ class Tried:
             with context():
                 values = self.call.make()
             self.expect("all", f"{name}, made there", alike, *self.run(values, context))
+
+    def pair(self, context, form, dtype):
+        """All tensors of floats in another memory format and precision, in a context."""
+        def change(name, arg, x):
+            if arg.kind not in FLOATS:
+                return x
+            return x.to(dtype, memory_format=form if x.ndim == 4 else torch.preserve_format)
+        self.expect("all", f"{context.__name__}, {form}, {dtype}", near_or_refused, *self.run(self.call.make(change), context))
 
     def networks(self):
         """The network in other modes and precisions."""

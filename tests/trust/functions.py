@@ -1,0 +1,90 @@
+"""Every public function with every strange tensor, mode and context: `run.py trust functions [--write]`.
+
+`python3 run.py test` tries each trick of tests/strange.py on each argument. Here each is tried once more in every other context and with
+arguments of other memory formats and precisions, and all networks of `load_net` are given what is no picture. Exits 1 if anything is wrong.
+"""
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0] = str(ROOT)
+
+from helpers.nets import load_net  # noqa: E402
+from helpers.recipes.marks import write_between  # noqa: E402
+from tests.public import CALLS, EXCEPTIONS, TRUSTING, functions  # noqa: E402
+from tests.strange import CONTEXTS, TRICKS, Tried, refused  # noqa: E402
+
+NETWORKS = {"coursenet": "DEFAULT", "coursenet-robust": "DEFAULT", "efficientnet-lite0": "DEFAULT", "alexnet": None, "vgg11": None,
+            "resnet18": None, "squeezenet1_1": None, "mobilenet_v3_small": None, "densenet121": None, "googlenet": None}
+BASE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def of_all(name):
+    """All that is tried of one function: each trick as it is and in each context, each pair of context, memory format and precision."""
+    tried = Tried(name, functions()[name]).everything()
+    for context in CONTEXTS.values():
+        tried.tricks(context)
+        for form in (torch.contiguous_format, torch.channels_last):
+            for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+                tried.pair(context, form, dtype)
+    return tried
+
+
+def of_network(name):
+    """What a network answers to pictures, and refuses of what is none: (counts, what is wrong)."""
+    net, counts, wrong = load_net(name, weights=NETWORKS[name]), Counter(), []
+    with torch.no_grad():
+        expected = net(BASE)
+    right = {"channels last": BASE.contiguous(memory_format=torch.channels_last), "view": BASE.movedim(1, 3).contiguous().movedim(3, 1),
+             "requires grad": BASE.clone().requires_grad_(), "float64": BASE.double()}
+    bytes_ = (BASE * 255).byte()
+    strange = {"bytes": bytes_, "0 to 255": bytes_.float(), "0 to 255, requires grad": bytes_.float().requires_grad_(), "one image": BASE[0],
+               "grey": BASE[:, :1], "colour last": BASE.movedim(1, 3), "not a number": BASE.clone().fill_(float("nan")), "None": None,
+               "infinity": BASE.clone().fill_(float("inf")), "array": BASE.numpy(), "elsewhere": BASE.to("meta")}
+    for context in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with context():
+            for what, x in right.items():
+                close = torch.allclose(net(x), expected, 1e-3, 1e-3)
+                counts["answered"] += close
+                wrong += [f"{what} in {context.__name__}: another answer"] * (not close)
+            for what, x in strange.items():
+                try:
+                    found, error = net(x), None
+                except Exception as e:
+                    found, error = None, e
+                counts["refused"] += refused(None, found, error)
+                wrong += [f"{what} in {context.__name__}: {error!r:.200}"] * (not refused(None, found, error))
+    return counts, wrong
+
+
+def main(args):
+    begin, counts, wrong = time.perf_counter(), Counter(), 0
+    for kind, names, try_it in (("function", CALLS, lambda name: (lambda t: (t.counts, t.wrong))(of_all(name))), ("network", NETWORKS, of_network)):
+        for name in names:
+            found, complaints = try_it(name)
+            counts += found
+            wrong += len(complaints)
+            print(f"{kind} {name}: {dict(found)}", *complaints, sep="\n    ", flush=True)
+    calls, minutes = sum(counts.values()), (time.perf_counter() - begin) / 60
+    lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} take a tensor or a network and were "
+             f"called, and the others are listed with a reason that a test checks. With {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} "
+             f"contexts, and memory formats and precisions in pairs, and with {len(NETWORKS)} networks, that made {calls:,} calls:", "",
+             "| what came of it | calls |", "|---|---|", f"| the right answer | {counts['answered']:,} |",
+             f"| an error of ours, in a sentence that says what was expected | {counts['refused']:,} |",
+             f"| an exception that is listed, of {len(EXCEPTIONS)} | {counts['exceptions']:,} |",
+             f"| anything else: a wrong answer, another error, or something changed | {wrong:,} |", "",
+             f"Nothing is asked of {len(TRUSTING)} steps, whose arguments others have checked, but that they answer the same each time. "
+             f"PyTorch {torch.__version__.split('+')[0]} on a CPU, {minutes:.0f} minutes with {torch.get_num_threads()} threads."]
+    print(*lines, sep="\n")
+    if "--write" in args and not wrong:
+        write_between(ROOT / "tests" / "README.md", "functions", "\n".join(lines))
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
