@@ -208,7 +208,7 @@ def unit_gradient(net, x, layer, channel, units):
         if not (0 <= channel < a.shape[1] and (units >= 0).all() and max(i) < a.shape[2] and max(j) < a.shape[3]):
             raise ValueError(f"Got channel {channel} and units {units.tolist()}; expected one of the {a.shape[1]} channels of {layer!r}, "
                              f"and rows and columns of its map for images of {x.shape[2]} x {x.shape[3]} pixels. Try TopPatches.units.")
-        return a[torch.arange(len(z)), channel, i, j]
+        return a[torch.arange(len(z)), channel, torch.tensor(i), torch.tensor(j)]
 
     found, whole = gradient_of(unit, torch.cat([x[part] for part in parts])), torch.zeros_like(x)
     for part, one in zip(parts, found.split(1)):

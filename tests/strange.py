@@ -242,11 +242,10 @@ class Tried:
 
     def pair(self, context, form, dtype):
         """All tensors of floats in another memory format and precision, in a context."""
-        def change(name, arg, x):
-            if arg.kind not in FLOATS:
-                return x
-            return x.to(dtype, memory_format=form if x.ndim == 4 else torch.preserve_format)
-        self.expect("all", f"{context.__name__}, {form}, {dtype}", near_or_refused, *self.run(self.call.make(change), context))
+        floats = lambda change: self.call.make(lambda name, arg, x: change(x) if arg.kind in FLOATS else x)
+        ordinary = self.run(floats(lambda x: x.to(dtype).float()))[0]
+        values = floats(lambda x: x.to(dtype, memory_format=form if x.ndim == 4 else torch.preserve_format))
+        self.expect("all", f"{context.__name__}, {form}, {dtype}", near_or_refused, *self.run(values, context), ordinary)
 
     def networks(self):
         """The network in other modes and precisions."""

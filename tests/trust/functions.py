@@ -63,14 +63,14 @@ def of_network(name):
 
 
 def main(args):
-    begin, counts, wrong = time.perf_counter(), Counter(), 0
+    counts, wrong = Counter(), 0
     for kind, names, try_it in (("function", CALLS, lambda name: (lambda t: (t.counts, t.wrong))(of_all(name))), ("network", NETWORKS, of_network)):
         for name in names:
             found, complaints = try_it(name)
             counts += found
             wrong += len(complaints)
             print(f"{kind} {name}: {dict(found)}", *complaints, sep="\n    ", flush=True)
-    calls, minutes = sum(counts.values()), (time.perf_counter() - begin) / 60
+    calls, minutes = sum(counts.values()), time.process_time() / 60
     lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} take a tensor or a network and were "
              f"called, and the others are listed with a reason that a test checks. With {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} "
              f"contexts, and memory formats and precisions in pairs, and with {len(NETWORKS)} networks, that made {calls:,} calls:", "",
@@ -79,7 +79,7 @@ def main(args):
              f"| an exception that is listed, of {len(EXCEPTIONS)} | {counts['exceptions']:,} |",
              f"| anything else: a wrong answer, another error, or something changed | {wrong:,} |", "",
              f"Nothing is asked of {len(TRUSTING)} steps, whose arguments others have checked, but that they answer the same each time. "
-             f"PyTorch {torch.__version__.split('+')[0]} on a CPU, {minutes:.0f} minutes with {torch.get_num_threads()} threads."]
+             f"PyTorch {torch.__version__.split('+')[0]} on a CPU, {minutes:.0f} minutes of one core."]
     print(*lines, sep="\n")
     if "--write" in args and not wrong:
         write_between(ROOT / "tests" / "README.md", "functions", "\n".join(lines))
