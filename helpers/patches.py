@@ -170,7 +170,7 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         if tops is None:
             tops, places = peaks[:0], torch.zeros(1, a.shape[1], 5, dtype=torch.long, device=a.device)
         before = len(tops)
-        tops, order = (v[:int(k)] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))   # of equals, the first stays
+        tops, order = (v[:int(k)] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))  # of equals, the first stays
         places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 5))
         rank, channel = (order >= before).nonzero().T           # where a peak is, is asked only of those that are among the best now
         number = order[rank, channel] - before

@@ -24,15 +24,15 @@ NETWORKS = {"coursenet": "DEFAULT", "coursenet-robust": "DEFAULT", "efficientnet
 BASE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def of_all(name):
-    """All that is tried of one function: each trick as it is and in each context, each pair of context, memory format and precision."""
+def of_function(name):
+    """Each trick as it is and in each context, each pair of context, memory format and precision: (counts, what is wrong)."""
     tried = Tried(name, functions()[name]).everything()
     for context in CONTEXTS.values():
         tried.tricks(context)
         for form in (torch.contiguous_format, torch.channels_last):
             for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
                 tried.pair(context, form, dtype)
-    return tried
+    return tried.counts, tried.wrong
 
 
 def of_network(name):
@@ -42,10 +42,9 @@ def of_network(name):
         expected = net(BASE)
     right = {"channels last": BASE.contiguous(memory_format=torch.channels_last), "view": BASE.movedim(1, 3).contiguous().movedim(3, 1),
              "requires grad": BASE.clone().requires_grad_(), "float64": BASE.double()}
-    bytes_ = (BASE * 255).byte()
-    strange = {"bytes": bytes_, "0 to 255": bytes_.float(), "0 to 255, requires grad": bytes_.float().requires_grad_(), "one image": BASE[0],
-               "grey": BASE[:, :1], "colour last": BASE.movedim(1, 3), "not a number": BASE.clone().fill_(float("nan")), "None": None,
-               "infinity": BASE.clone().fill_(float("inf")), "array": BASE.numpy(), "elsewhere": BASE.to("meta")}
+    strange = {"bytes": (BASE * 255).byte(), "0 to 255": BASE * 255, "0 to 255, requires grad": (BASE * 255).requires_grad_(),
+               "one image": BASE[0], "grey": BASE[:, :1], "colour last": BASE.movedim(1, 3), "None": None, "array": BASE.numpy(),
+               "not a number": BASE * float("nan"), "infinity": BASE + float("inf"), "elsewhere": BASE.to("meta")}
     for context in (torch.enable_grad, torch.no_grad, torch.inference_mode):
         with context():
             for what, x in right.items():
@@ -64,16 +63,15 @@ def of_network(name):
 
 def main(args):
     counts, wrong = Counter(), 0
-    for kind, names, try_it in (("function", CALLS, lambda name: (lambda t: (t.counts, t.wrong))(of_all(name))), ("network", NETWORKS, of_network)):
-        for name in names:
-            found, complaints = try_it(name)
-            counts += found
-            wrong += len(complaints)
-            print(f"{kind} {name}: {dict(found)}", *complaints, sep="\n    ", flush=True)
+    for name, try_it in [*((name, of_function) for name in CALLS), *((name, of_network) for name in NETWORKS)]:
+        found, complaints = try_it(name)
+        counts += found
+        wrong += len(complaints)
+        print(f"{name}: {dict(found)}", *complaints, sep="\n    ", flush=True)
     calls, minutes = sum(counts.values()), time.process_time() / 60
-    lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} take a tensor or a network and were "
-             f"called, and the others are listed with a reason that a test checks. With {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} "
-             f"contexts, and memory formats and precisions in pairs, and with {len(NETWORKS)} networks, that made {calls:,} calls:", "",
+    lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} of them are called with tensors or "
+             f"networks, and of the others a test checks why not. {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} contexts, memory "
+             f"formats and precisions in pairs, and {len(NETWORKS)} networks made {calls:,} calls:", "",
              "| what came of it | calls |", "|---|---|", f"| the right answer | {counts['answered']:,} |",
              f"| an error of ours, in a sentence that says what was expected | {counts['refused']:,} |",
              f"| an exception that is listed, of {len(EXCEPTIONS)} | {counts['exceptions']:,} |",
