@@ -69,9 +69,9 @@ def main(args):
         wrong += len(complaints)
         print(f"{name}: {dict(found)}", *complaints, sep="\n    ", flush=True)
     calls, minutes = sum(counts.values()), time.process_time() / 60
-    lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} of them are called with tensors or "
-             f"networks, and of the others a test checks why not. {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} contexts, memory "
-             f"formats and precisions in pairs, and {len(NETWORKS)} networks made {calls:,} calls:", "",
+    lines = [f"{len(functions())} public functions and classes were found by introspection; {len(CALLS)} of them are called with tensors "
+             f"or networks, and of the others a test checks why not. {len(TRICKS)} kinds of strange argument, {len(CONTEXTS)} contexts, "
+             f"memory formats and precisions in pairs, and {len(NETWORKS)} networks made {calls:,} calls:", "",
              "| what came of it | calls |", "|---|---|", f"| the right answer | {counts['answered']:,} |",
              f"| an error of ours, in a sentence that says what was expected | {counts['refused']:,} |",
              f"| an exception that is listed, of {len(EXCEPTIONS)} | {counts['exceptions']:,} |",
