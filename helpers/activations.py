@@ -2,15 +2,32 @@
 
 from threading import get_ident
 
-from helpers.errors import unknown
+from torch import nn
+
+from helpers.errors import describe, unknown
+
+CHANGING = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd      # layers that compute something else while training
 
 
 class Enough(Exception):
     """Raised by the last hook, so that no layer after it runs."""
 
 
+def check_net(net):
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"Got {describe(net)}; expected a network. Try load_net('coursenet').")
+
+
+def check_eval(net):
+    """Raises TypeError unless net is a network, ValueError if an answer would depend on the batch or on chance, as while training."""
+    check_net(net)
+    if net.training and any(isinstance(module, CHANGING) and module.training for module in net.modules()):
+        raise ValueError("Got a network in training mode, with batch norm or dropout; expected eval mode. Try net.eval().")
+
+
 def layers(net):
     """The layers of a network, dict name -> module, in the order of the network."""
+    check_net(net)
     return {name: module for name, module in net.named_modules() if name and name not in ("normalize", "flatten")}
 
 
@@ -22,14 +39,20 @@ def find_layer(net, name):
     return known[name]
 
 
+def name_list(names):
+    """One name, or several -> a list; what is neither becomes a name that `find_layer` does not know."""
+    return list(names) if hasattr(names, "__iter__") and not isinstance(names, str) else [names]
+
+
 def activations(net, x, names):
     """Outputs of some layers, images (b,3,h,w) -> dict name -> tensor.
 
     `names` is a list of layer names (see `layer_names`), or one name. The network stops after the last of them.
     Differentiable; of a layer that runs more than once, the first output. To change one in place, take a clone of it.
-    Raises KeyError for an unknown layer.
+    Raises KeyError for an unknown layer, ValueError for a network in training mode.
     """
-    names, here = [names] if isinstance(names, str) else list(names), get_ident()
+    check_eval(net)
+    names, here = name_list(names), get_ident()
     modules, found, hooks = {name: find_layer(net, name) for name in names}, {}, []
 
     def keep(name):

@@ -62,7 +62,8 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
     Untargeted, away from its label; or towards `targets` (b,), until that is the answer. l2 steps of length `step`, in
     pixels of [0, 1]; the pixels stay in [0, 1]. An image that is named wrong from the start has distance 0.
     """
-    check_images(x), check_count(steps, "steps"), check_positive(step, "step length, in pixels of [0, 1]")
+    check_images(x), check_count(steps, "steps")
+    check_positive(step, "step length, in pixels of [0, 1]")
     labels = check_classes(net, labels, len(x), x.device)
     targets = None if targets is None else check_classes(net, targets, len(x), x.device)
     goal, sign = (labels, 1) if targets is None else (targets, -1)
@@ -71,7 +72,7 @@ def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
     def climb(going):       # those of a batch that still climb
         y[going] = x[going].detach()        # from the start, where it is tried again
         for n in range(int(steps) + 1):
-            with torch.enable_grad():                   # one forward pass both judges and climbs
+            with torch.inference_mode(False):           # one forward pass both judges and climbs
                 now = y[going].requires_grad_()
                 scores = net(now)
                 gradient, = torch.autograd.grad(sign * F.cross_entropy(scores, goal[going], reduction="sum"), now)

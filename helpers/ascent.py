@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import torch
 
+from helpers.activations import check_eval
 from helpers.batches import in_batches
-from helpers.errors import check_k
-from helpers.images import check_images
+from helpers.errors import check_count, check_k
+from helpers.images import check_floats, check_images, numbers, wide
 from helpers.nets import check_classes, fast
 from helpers.optimize import NormalizedGradient, descend, last
 from helpers.param import PixelImage
@@ -23,7 +24,7 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
     `between(x, gradient, index)`, the pixels after a step, from those before, the step's gradient of the loss, its number.
     Without `exact` the network runs in bf16, channels last, where the device gains from it.
     """
-    image = grey_noise(net, len(classes), seed) if image is None else image
+    image = grey_noise(net, numbers(classes, "classes").numel(), seed) if image is None else image
     classes = check_classes(net, classes, len(image()), image().device)
     if between is not None and not isinstance(image, PixelImage):
         raise ValueError(f"`between` changes pixels, and a {type(image).__name__} has none of its own. Try PixelImage, or `see`.")
@@ -44,17 +45,19 @@ def ascend(net, classes, *, steps=16, image=None, optimizer=None, see=None, pena
 
 def grey_noise(net, n, seed):
     """Where `ascend` starts: n images of 64 x 64, drawn on the CPU, so that they are the same everywhere -> PixelImage."""
+    check_eval(net), check_count(n, "images")
     where = next(net.parameters(), torch.empty(0)).device
-    return PixelImage.noise(64, 64, batch=n, generator=torch.Generator().manual_seed(seed), device=where)
+    return PixelImage.noise(64, 64, batch=int(n), generator=torch.Generator().manual_seed(seed), device=where)
 
 
+@torch.inference_mode(False)
 def class_pictures(net, classes, *, image=None, batch=24, seed=0, **how):
     """The last picture of `ascend` for each class, (b,) -> (b,3,h,w), `batch` of them at a time; arguments as there.
 
     But `image` is a function of how many are asked for: `lambda n: FourierImage.noise(64, 64, batch=n)`. All starts are drawn
     at once, so that `batch` decides about memory only (and, where `see` draws at random, about how often it does).
     """
-    classes = torch.as_tensor(classes)
+    classes = numbers(classes, "classes").flatten()
     starts = grey_noise(net, len(classes), seed) if image is None else image(len(classes))
 
     def climbed(part):
@@ -71,12 +74,12 @@ def grey_where_small(x, size, share):
 
     With size |x - 0.5| these are small pixels, with |(x - 0.5) * gradient| those that contribute least. Yosinski 2015.
     """
-    check_images(x, within=False)
+    check_images(x, within=False), check_floats(size, "sizes", finite=True)
     if size.shape != (len(x), *x.shape[2:]):
         raise ValueError(f"Got sizes {tuple(size.shape)} for images {tuple(x.shape)}; expected one for each pixel, (b, h, w).")
     if not 0 <= share < 1:
         raise ValueError(f"Got a share of {share}; expected from 0 to less than 1.")
-    least = size.flatten(1).quantile(share, dim=1).view(-1, 1, 1)
+    least = wide(size).flatten(1).quantile(share, dim=1).view(-1, 1, 1)
     return torch.where((size < least)[:, None], 0.5, x)
 
 
@@ -87,4 +90,4 @@ def named(net, images, classes, k=1):
     classes = check_classes(net, classes, len(images), images.device)
     check_k(k, len(net.classes), "classes")
     scores = torch.cat(list(in_batches(net, images, 32)))
-    return (scores.topk(k, dim=1).indices == classes[:, None]).any(1)
+    return (scores.topk(int(k), dim=1).indices == classes[:, None]).any(1)

@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from helpers.activations import find_layer
+from helpers.activations import check_eval, find_layer
 from helpers.batches import in_batches
 from helpers.errors import check_count, check_positive, describe, unknown
-from helpers.images import check_images, pair
+from helpers.images import check_images, numbers, pair
 
 
 def values(score, x):
     """score(x), if it is one number per image, (b,); raises ValueError otherwise."""
+    if not callable(score):
+        raise TypeError(f"Got {describe(score)} as the score; expected a function of images. Try lambda x: net(x)[:, k].")
     y = score(x)
     if not torch.is_tensor(y) or y.shape != x.shape[:1]:
         raise ValueError(f"The score gave {describe(y)} for {len(x)} image(s); expected one number per image, shape ({len(x)},). "
@@ -34,7 +36,7 @@ def input_gradient(score, x):
 
 
 def gradient_of(score, x):      # images need not be in [0, 1]: noise may have been added
-    with torch.enable_grad():
+    with torch.inference_mode(False):       # unlike enable_grad it also ends an inference_mode around the call, and enables gradients
         x = x.detach().clone().requires_grad_()
         y = values(score, x)
         if not y.requires_grad:
@@ -85,7 +87,7 @@ def grad_cam(net, x, layer, score):
     image. Negative values become zero; the map is enlarged to the image bilinearly. Selvaraju 2017; Captum's LayerGradCam
     with relu_attributions, enlarged.
     """
-    check_images(x)
+    check_images(x), check_eval(net)
     module, found, here = find_layer(net, layer), [], get_ident()
 
     def cut_here(module, inputs, output):       # what comes before the layer needs no gradient
@@ -93,11 +95,11 @@ def grad_cam(net, x, layer, score):
             found.append(output.detach().clone().requires_grad_())
             return found[0].clone()             # a copy, since an in-place layer may follow
 
-    with module.register_forward_hook(cut_here), torch.enable_grad():
+    with module.register_forward_hook(cut_here), torch.inference_mode(False):
         y = values(lambda x: score(net(x)), x)
     if not found or found[0].ndim != 4:
         raise ValueError(f"Layer {layer!r} has no maps; expected one whose output is (b, channels, h, w), such as the last convolution.")
-    with torch.enable_grad():
+    with torch.inference_mode(False):
         gradient, = torch.autograd.grad(y.sum(), found[0], allow_unused=True) if y.requires_grad else (None,)
     if gradient is None:
         raise ValueError(f"The score does not depend on layer {layer!r}.")
@@ -144,7 +146,7 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5):
 
 def covered(x, baseline):
     """What is seen where x is covered: a grey, a colour (3,1,1) or an image, as images of the shape of x."""
-    baseline = torch.as_tensor(baseline).to(x)
+    baseline = numbers(baseline, "the baseline").to(x)
     try:
         cover = baseline.expand_as(x)
     except RuntimeError:

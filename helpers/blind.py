@@ -5,6 +5,7 @@ import random
 import ipywidgets
 import torch
 
+from helpers.images import check_images
 from helpers.interact import Screen
 from helpers.show import WIDTH
 
@@ -53,7 +54,12 @@ def blind_choice(rounds, *, width=4 * WIDTH, seed=0):
     rounds, are drawn by `seed`. At the end the line of text says for each pair of kinds how often each was chosen. Raises ValueError
     for anything but two pictures.
     """
-    for _, pictures in rounds:
+    for original, pictures in rounds:
+        check_images(original)
+        for picture in pictures.values():
+            check_images(picture)
+            if picture.shape[2] != original.shape[2]:
+                raise ValueError(f"Got pictures {original.shape[2]} and {picture.shape[2]} pixels high; expected one height. Try resize.")
         if len(pictures) != 2:
             raise ValueError(f"Got {len(pictures)} pictures to choose from, {list(pictures)}; expected two.")
     dice, screen, chosen = random.Random(seed), Screen(), {}

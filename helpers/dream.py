@@ -1,11 +1,10 @@
 """DeepDream: more of what a layer sees. Mordvintsev 2015."""
 
 import torch
-import torch.nn.functional as F
 
 from helpers.activations import activations
 from helpers.errors import check_count
-from helpers.images import check_images, resize
+from helpers.images import check_images, resize, scaled
 from helpers.optimize import NormalizedGradient, descend
 from helpers.param import PixelImage
 from helpers.transforms import jitter
@@ -41,7 +40,7 @@ def descend_octaves(start, dreaming, *, scale=1.4, octaves=4, image=PixelImage):
     detail = torch.zeros_like(start)
     for size in sizes:
         base = resize(start, size) if size != tuple(start.shape[2:]) else start
-        grown = F.interpolate(detail, size, mode="bicubic", antialias=True)
+        grown = scaled(detail, size, "bicubic")
         drawn = image((base + grown).clamp(0, 1))
         yield from dreaming(drawn)
         detail = drawn().detach() - base

@@ -9,32 +9,36 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from helpers.activations import find_layer
+from helpers.activations import find_layer, name_list
 from helpers.attribution import covered, values
 from helpers.errors import check_count, check_positive, describe
-from helpers.images import check_images
+from helpers.images import check_images, numbers, wide
 from helpers.transforms import gaussian_blur
 
 
-def check_maps(maps, *, size=None, masks=None):
-    """Raises unless maps are (b,h,w) or (methods,b,h,w), finite, and of the size of the images or masks they belong to."""
-    if not torch.is_tensor(maps) or maps.ndim not in (3, 4) or 0 in maps.shape:
+def check_maps(maps, *, size=None):
+    """Raises unless maps are (b,h,w) or (methods,b,h,w), finite, and of the size of the images they belong to."""
+    if not torch.is_tensor(maps) or maps.is_complex() or maps.ndim not in (3, 4) or 0 in maps.shape:
         raise ValueError(f"Got {describe(maps)} as maps; expected (b, h, w), one map for each image, or (methods, b, h, w). "
                          "Try map[None] for one, maps.mean(1) for colours.")
     if not maps.isfinite().all():
-        raise ValueError("Some values of the maps are infinite or not a number.")
+        raise ValueError("Some values of the maps are infinite or not a number; expected finite ones.")
     if size is not None and maps.shape[-3:] != size:
         raise ValueError(f"Got maps {tuple(maps.shape)} for images {tuple(size)}; expected one of the same size for each. "
                          "Try torch.nn.functional.interpolate.")
-    if masks is not None:
-        if not torch.is_tensor(masks) or masks.dtype != torch.bool:
-            raise TypeError(f"Got {describe(masks)} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
-        if masks.shape != maps.shape[-3:]:
-            raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
-                             "Try torch.nn.functional.interpolate on the maps.")
-        empty = (~masks.flatten(1).any(1)).nonzero().flatten().tolist()
-        if empty:
-            raise ValueError(f"The masks of images {empty[:5]} have no pixel: nothing can point at nothing.")
+
+
+def check_masks(masks, maps):
+    """Raises unless masks (b,h,w) bool fit the maps, which are checked too, and each has a pixel."""
+    check_maps(maps)
+    if not torch.is_tensor(masks) or masks.dtype != torch.bool:
+        raise TypeError(f"Got {describe(masks)} as masks; expected a tensor of bool. Try torch.as_tensor(masks) > 0.5.")
+    if masks.shape != maps.shape[-3:]:
+        raise ValueError(f"Got maps {tuple(maps.shape)} and masks {tuple(masks.shape)}; expected the same size. "
+                         "Try torch.nn.functional.interpolate on the maps.")
+    empty = (~masks.flatten(1).any(1)).nonzero().flatten().tolist()
+    if empty:
+        raise ValueError(f"The masks of images {empty[:5]} have no pixel: nothing can point at nothing.")
 
 
 def pointing_game(maps, masks, *, tolerance=0):
@@ -45,7 +49,7 @@ def pointing_game(maps, masks, *, tolerance=0):
     object is within `tolerance` pixels. Zhang 2016 (who allow 15, in pictures of some 500 pixels). Always report beside it
     what the centre and a random pixel score.
     """
-    check_maps(maps, masks=masks)
+    check_masks(masks, maps)
     check_positive(tolerance, "tolerance in pixels", zero=True)
     largest = maps == maps.amax((-2, -1), keepdim=True)
     reach = torch.arange(-int(tolerance), int(tolerance) + 1, device=maps.device)
@@ -60,7 +64,7 @@ def mass_inside(maps, masks):
     0 for a map without positive values. A map that is the same everywhere scores the object's share of the image.
     Relevance mass accuracy, Arras 2022.
     """
-    check_maps(maps, masks=masks)
+    check_masks(masks, maps)
     positive = maps.clamp(min=0).to(torch.promote_types(maps.dtype, torch.float32))
     largest = positive.amax((-2, -1), keepdim=True)
     shares = torch.where(largest > 0, positive / largest, 0)       # as they come, tiny gradients would add to 0
@@ -134,7 +138,7 @@ def rank_correlation(a, b):
     check_maps(a), check_maps(b)
     if a.shape != b.shape:
         raise ValueError(f"Got maps {tuple(a.shape)} and {tuple(b.shape)}; expected the same shape.")
-    pairs = zip(*(m.flatten(-2).flatten(0, -2).cpu().numpy() for m in (a, b)), strict=True)
+    pairs = zip(*(wide(m.detach()).flatten(-2).flatten(0, -2).cpu().numpy() for m in (a, b)), strict=True)
     found = [stats.spearmanr(one, two).statistic if one.std() and two.std() else float("nan") for one, two in pairs]
     return torch.tensor(found).view(a.shape[:-2])
 
@@ -147,7 +151,7 @@ def randomize_layers(net, names, *, seed=0):
     ValueError for one without weights.
     """
     copy, generator = deepcopy(net), torch.Generator().manual_seed(seed)
-    for name in [names] if isinstance(names, str) else names:
+    for name in name_list(names):
         parameters = list(find_layer(copy, name).parameters())
         if not parameters:
             raise ValueError(f"Layer {name!r} has no weights to shuffle. Try a convolution or a linear layer.")
@@ -165,8 +169,8 @@ def bootstrap(values, *, level=0.95, resamples=2000, seed=0):
     differences A - B, and see whether the interval holds 0. Efron 1979, the percentile interval.
     """
     from scipy import stats
-    values = torch.as_tensor(values)
-    values = values if values.is_floating_point() else values.float()
+    values = numbers(values, "values").detach()
+    values = wide(values) if values.is_floating_point() else values.float()
     if values.ndim == 0 or values.shape[-1] < 2 or not values.isfinite().all():
         raise ValueError(f"Got values of shape {tuple(values.shape)}; expected finite ones, (..., n), of at least 2 images.")
     if not 0 < level < 1 or resamples < 100:

@@ -6,16 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.activations import activations
+from helpers.activations import activations, name_list
 from helpers.batches import in_batches
 from helpers.errors import check_k, check_positive, describe
-from helpers.images import check_images, in_double
+from helpers.images import check_floats, check_images, in_double
 
 GRID = 4    # places to which a map is averaged in each direction, so that every layer has a code of a manageable length
 
 
 def pooled(a):
     """A layer's output as one row for each image: maps (b,c,h,w) are averaged to at most 4 x 4 places -> (b,d)."""
+    check_floats(a, "a layer's output", least=2)
     return (F.adaptive_avg_pool2d(a, (min(GRID, a.shape[2]), min(GRID, a.shape[3]))) if a.ndim == 4 else a).flatten(1)
 
 
@@ -26,7 +27,7 @@ def codes(net, images, names, *, batch=32):
     A map moved by a pixel is another row of numbers; averaged, it hardly changes, and takes a hundredth of the memory.
     """
     check_images(images)
-    names = names if isinstance(names, str) else list(names)
+    names = name_list(names)
     parts = list(in_batches(lambda x: {name: pooled(a) for name, a in activations(net, x, names).items()}, images, batch))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -40,7 +41,7 @@ def rows(x, name):
     x = x.detach().flatten(1)
     x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     if not x.norm(dim=1).isfinite().all():      # one fast pass: a row with such a number has such a norm
-        raise ValueError(f"{name}: some features are infinite or not a number, or too large to be squared.")
+        raise ValueError(f"{name}: some features are infinite or not a number, or too large to be squared; expected finite ones.")
     return x
 
 
@@ -67,7 +68,7 @@ def nearest_neighbors(queries, gallery, k=5):
     if Q.shape[1] != G.shape[1] or Q.dtype != G.dtype:
         raise ValueError(f"Queries have {Q.shape[1]} features in {Q.dtype}, the gallery {G.shape[1]} in {G.dtype}; expected the same.")
     check_k(k, len(G), "pictures in the gallery")
-    half, found = G.norm(dim=1).square() / 2, []
+    k, half, found = int(k), G.norm(dim=1).square() / 2, []
     for part in Q.split(max(1, 2 ** 22 // len(G))):         # 16 MB of distances at a time
         nearness = torch.addmm(-half, part, G.T)            # q.g - |g|^2 / 2: the larger, the nearer
         best, indices = nearness.topk(min(k + 1, len(G)), dim=1)
@@ -106,9 +107,9 @@ class PCA:
 
     def __call__(self, x):
         """Coordinates along the components, (n, ...) -> (n,k)."""
-        x = rows(x, "x")
+        x = rows(x, "x").to(self.mean.dtype)
         if x.shape[1] != len(self.mean):
-            raise ValueError(f"Got rows of {x.shape[1]} features; these components were found in {len(self.mean)} features.")
+            raise ValueError(f"Got rows of {x.shape[1]} features; expected {len(self.mean)}, as these components have.")
         return (x - self.mean) @ self.components.T
 
     def restore(self, coordinates):
@@ -125,10 +126,10 @@ def pca(x, k=2):
     than two rows, or more components than rows or features.
     """
     x = rows(x, "x")
-    if len(x) < 2 or not 1 <= k <= min(x.shape):
+    if len(x) < 2 or not 1 <= k <= min(x.shape) or k != int(k):
         raise ValueError(f"Got k={k} components of {len(x)} rows of {x.shape[1]} features; expected 1 to {min(x.shape)}, "
                          "of at least 2 rows.")
-    mean, (n, d) = x.mean(0), x.shape
+    k, mean, (n, d) = int(k), x.mean(0), x.shape
     wide = in_double(x - mean)
     # The eigenvectors of d x d or of n x n products, whichever are fewer, are found sooner than an SVD. A product has half of
     # a number's digits to lose, so it is taken in double precision.
@@ -150,9 +151,9 @@ def linear_probe(features, labels, *, ridge=0.1):
     and variance 1; W and b are then written for the features as they came. Hoerl & Kennard 1970; as scikit-learn's
     RidgeClassifier(alpha=ridge * n) does on standardised features. Raises ValueError for labels of one class.
     """
+    features = rows(features, "features")
     check_training_labels(labels, len(features))
     check_positive(ridge, "ridge")
-    features = rows(features, "features")
     mean, std = features.mean(0), features.std(0, correction=0)
     # A feature that never changes, but for rounding, tells nothing: it is given no weight.
     std = torch.where(std > 10 * torch.finfo(std.dtype).eps * mean.abs(), std, torch.inf)
@@ -170,15 +171,15 @@ def solve(A, B, ridge):
 
 
 def check_labels(labels, n):
-    if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,):
-        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers, one for each of {n} images. "
+    if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,) or (labels < 0).any():
+        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers, one for each of {n} images and numbered from 0. "
                          "Try scenes.codes('material').")
 
 
 def check_training_labels(labels, n):
     check_labels(labels, n)
-    if n == 0 or labels.min() < 0 or len(labels.unique()) < 2:
-        raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; a probe needs at least two classes, numbered from 0.")
+    if len(labels.unique()) < 2:
+        raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; expected at least two classes, numbered from 0.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,12 +192,12 @@ class Probe:
     bias: torch.Tensor
 
     def __call__(self, x):
-        return pooled(activations(self.net, x, self.layer)[self.layer]) @ self.weight + self.bias
+        return pooled(activations(self.net, x, self.layer)[self.layer]).to(self.weight.dtype) @ self.weight + self.bias
 
     @torch.no_grad()
     def accuracy(self, images, labels, *, batch=32):
         """The share of images whose largest number is that of their label."""
-        check_labels(labels, len(images))
+        check_images(images), check_labels(labels, len(images))
         said = torch.cat(list(in_batches(lambda x: self(x).argmax(1), images, batch)))
         return (said == labels).float().mean().item()
 
@@ -206,5 +207,5 @@ def fit_probe(net, images, labels, layer, *, ridge=0.1):
 
     Measure it on other images than these. See `linear_probe` for how it is fitted, `pooled` for what it sees of a map.
     """
-    check_training_labels(labels, len(images))
+    check_images(images), check_training_labels(labels, len(images))
     return Probe(net, layer, *linear_probe(codes(net, images, layer)[layer], labels, ridge=ridge))

@@ -32,6 +32,35 @@ def check_images(x, *, within=True):
                          "normalisation is inside the network.")
 
 
+def check_floats(x, what, *, least=0, finite=False):
+    """Raises TypeError unless x, `what` it is ("a map"), is a tensor of floats, ValueError for fewer than `least` dimensions.
+
+    With `finite` also unless its numbers are.
+    """
+    if not torch.is_tensor(x) or not x.is_floating_point():
+        raise TypeError(f"Got {describe(x)} as {what}; expected a tensor of floats. Try torch.as_tensor(x).float().")
+    if x.ndim < least:
+        raise ValueError(f"Got {describe(x)} as {what}; expected at least {least} dimensions. Try x[None] for a single one.")
+    if finite and not x.isfinite().all():
+        raise ValueError(f"Got {what} in which some numbers are infinite or none; expected finite ones.")
+
+
+def numbers(x, what):
+    """What may come as a number, a list, an array or a tensor, as a tensor; raises TypeError for what is none of them."""
+    try:
+        x = torch.as_tensor(x)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"Got {describe(x)} as {what}; expected numbers, as a tensor, a list or an array.") from None
+    if x.is_complex():
+        raise TypeError(f"Got {describe(x)} as {what}; expected real numbers.")
+    return x
+
+
+def wide(x):
+    """A tensor of float16 or bfloat16 in float32, others as they are: much is not defined in half precision, or too coarse in it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def in_double(x):
     """A tensor in float64; on the CPU where its own device has no such numbers, as Apple's GPUs."""
     try:
@@ -108,8 +137,12 @@ def center_crop(images, shape):
 def resize(images, size):
     """Antialiased bicubic resizing to size x size or (h, w): (b,3,h,w) -> (b,3,h',w')."""
     check_images(images)
-    wide = images.to(torch.promote_types(images.dtype, torch.float32))      # there is no antialiasing in half precision
-    return F.interpolate(wide, pair(size), mode="bicubic", antialias=True).clamp(0, 1).to(images.dtype)
+    return scaled(images, pair(size), "bicubic").clamp(0, 1)
+
+
+def scaled(images, size, mode):
+    """Antialiased resizing, (b,c,h,w) -> (b,c,*size); bicubic may leave [0, 1]."""
+    return F.interpolate(wide(images), size, mode=mode, antialias=True).to(images.dtype)
 
 
 FOLDERS = {"scikit-image": ("skimage", "data"), "scikit-learn": ("sklearn", "datasets/images"),

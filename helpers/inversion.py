@@ -34,5 +34,8 @@ def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60, optimizer=Non
 @torch.no_grad()
 def code_error(net, found, x, layer):
     """How far the codes of found (b,3,h,w) are from that of x (1,3,h,w), relative: |code - target| / |target| -> (b,)."""
+    check_images(found), check_images(x)
+    if len(x) != 1:
+        raise ValueError(f"Got {len(x)} images to compare with; expected one. Try x[:1].")
     codes, target = (activations(net, y, layer)[layer] for y in (found, x))
     return relative(codes - target, target).sqrt()

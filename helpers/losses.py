@@ -2,8 +2,8 @@
 
 import torch
 
-from helpers.errors import check_positive, describe
-from helpers.images import check_images, full_precision
+from helpers.errors import check_count, check_positive, describe
+from helpers.images import check_floats, check_images, full_precision
 
 
 def total_variation(images, *, beta=2.0):
@@ -30,7 +30,7 @@ def phase_variance(images, *, period=4):
     the picture, so their mean colours should be alike: this is the variance of the means, averaged over colours. A lattice of the
     periods that divide `period` is seen too.
     """
-    check_images(images, within=False)
+    check_images(images, within=False), check_count(period, "pixels of period")
     h, w = (n // period * period for n in images.shape[2:])
     if 0 in (h, w):
         raise ValueError(f"Got pictures of {images.shape[2]} x {images.shape[3]} pixels; expected at least {period} a side.")
@@ -44,6 +44,7 @@ def gram_matrix(features):
     Dividing by the number of places alone, a picture's matrix does not depend on its size. Gatys 2015 does not divide,
     but divides the loss.
     """
+    check_floats(features, "features")
     if features.ndim != 4 or 0 in features.shape:
         raise ValueError(f"Got {describe(features)} as features; expected (b, channels, height, width), as a convolution "
                          "gives them. Try an earlier layer, or a larger picture.")
@@ -76,8 +77,9 @@ def content_loss(features, target):
 
     Relative to the target's squared length, so that one weight serves all layers and sizes; Gatys 2016 halves the sum instead.
     """
-    if features.shape[1:] != target.shape[1:]:
-        raise ValueError(f"Got features {tuple(features.shape)} and a target {tuple(target.shape)}; expected pictures of one size.")
+    check_floats(features, "features"), check_floats(target, "the target")
+    if features.shape[1:] != target.shape[1:] or len(target) not in (1, len(features)):
+        raise ValueError(f"Got features {tuple(features.shape)} and a target {tuple(target.shape)}; expected both of one size.")
     return relative(features.float() - target.float(), target.float())
 
 
@@ -92,4 +94,4 @@ def style_loss(features, grams):
     missing = [layer for layer in grams if layer not in features]
     if missing:
         raise ValueError(f"Got Gram matrices of {list(grams)}, and no features of {missing}; expected both for each layer.")
-    return torch.stack([relative(gram_matrix(features[layer]) - target, target) for layer, target in grams.items()]).mean(0)
+    return torch.stack([content_loss(gram_matrix(features[layer]), target) for layer, target in grams.items()]).mean(0)

@@ -19,10 +19,10 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers import efficientnet
-from helpers.activations import layers
+from helpers.activations import check_eval, check_net, layers
 from helpers.errors import check_k, describe, one_line, unknown
 from helpers.files import patience
-from helpers.images import check_images
+from helpers.images import check_images, numbers
 from helpers.weights import read_weights, set_weights, write_weights
 
 DATA = Path(__file__).parent.parent / "data"
@@ -43,13 +43,20 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 
     def forward(self, x):
-        if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
+        if not torch.is_tensor(x) or x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
             raise ValueError(f"The network got {describe(x)}; it expects images (b, 3, h, w) of floats from 0 to 1. "
                              "Try x[None] for a single image, x.float() / 255 for bytes, or load_image, which gives (1, 3, h, w).")
-        # Noise leaves [0, 1], and so may a descent; not by so much. This norm is the sum of |x|, without a copy of them.
-        if not x.requires_grad and torch.linalg.vector_norm(x, 1, dtype=torch.promote_types(x.dtype, torch.float32)) > 5 * x.numel():
+        if x.device != self.mean.device:
+            raise ValueError(f"The network is on {self.mean.device}, and got images on {x.device}; it expects both on one device. "
+                             "Try images.to(net.normalize.mean.device).")
+        if x.requires_grad and self.mean.is_inference():
+            raise ValueError("The network was made in torch.inference_mode(), so no gradient passes through it. Try copy.deepcopy(net).")
+        # Noise leaves [0, 1], not by so much; but a descent's pixels may, on the way of LBFGS. This norm is the sum of |x|, without a
+        # copy of them, in a thousandth of the time of the layers. What is not a number is not below the limit.
+        limit = float("inf") if x.grad_fn or isinstance(x, nn.Parameter) else 5 * x.numel() + 1
+        if not torch.linalg.vector_norm(x.detach(), 1, dtype=torch.promote_types(x.dtype, torch.float32)) < limit:
             raise ValueError(f"The network got pixels from {x.min():.3g} to {x.max():.3g}; it expects them from 0 to 1. Try x / 255.")
-        return (x - self.mean) / self.std
+        return (x.to(self.mean.dtype) - self.mean) / self.std      # a network computes in the precision of its weights
 
 
 class Network(nn.Sequential):
@@ -110,6 +117,7 @@ def fold_batch_norms(net):
 
 # ---- Networks by name ----
 
+@torch.inference_mode(False)        # or no gradient could ever pass through it
 def load_net(name="coursenet", *, weights="DEFAULT"):
     """A trained network by name, frozen and in eval mode: images (b,3,h,w) in [0,1] -> logits (b, classes).
 
@@ -149,27 +157,33 @@ def layer_names(net):
 @torch.no_grad()
 def top_classes(net, x, k=5):
     """The k likeliest classes of each image, (b,3,h,w) -> [[(name, probability), ...], ...]."""
-    check_images(x), check_k(k, len(net.classes), "classes")
-    probability, index = net(x).softmax(1).topk(k)
+    check_eval(net), check_images(x), check_k(k, len(net.classes), "classes")
+    probability, index = net(x).softmax(1).topk(int(k))
     return [[(net.classes[i], p) for p, i in zip(*row)] for row in zip(probability.tolist(), index.tolist())]
 
 
 def class_index(net, name):
     """The number of a class by its name: class_index(net, "goose")."""
+    check_net(net)
     if name not in net.classes:
         raise unknown("class", name, net.classes)
     return net.classes.index(name)
 
 
 def check_classes(net, classes, n, device):
-    """Numbers of classes, one for each of n images -> a tensor (n,) on the device; raises ValueError for anything else."""
-    classes = torch.as_tensor(classes)
+    """Numbers of classes, one for each of n images -> a tensor (n,) on the device; raises ValueError for anything else.
+
+    And for a network in training mode, in which a class would have other scores at each call.
+    """
+    check_eval(net)
+    classes = numbers(classes, "classes")
     if classes.is_floating_point() or classes.dtype == torch.bool or classes.shape != (n,):
         raise ValueError(f"Got {describe(classes)} as classes; expected one whole number for each of {n} images. "
                          "Try class_index(net, name).")
     if len(classes) and not 0 <= classes.min() <= classes.max() < len(net.classes):
         raise ValueError(f"Got classes from {classes.min()} to {classes.max()}; expected 0 to {len(net.classes) - 1}.")
-    return classes.to(device).long()
+    with torch.inference_mode(False):       # a copy that a gradient may pass
+        return classes.to(device, torch.long, copy=True)
 
 
 # ---- torchvision's networks ----

@@ -55,7 +55,7 @@ class NormalizedGradient:
     def step(self, closure=None):
         loss = None
         if closure is not None:
-            with torch.enable_grad():
+            with torch.inference_mode(False):
                 loss = closure()
         for p in self.params:
             if p.grad is not None:
@@ -94,7 +94,7 @@ def descend(image, loss, *, steps, optimizer=None):
         return value.detach()
 
     for index in range(1, int(steps) + 1):
-        with torch.enable_grad():
+        with torch.inference_mode(False):       # it enables gradients, too
             value = optimizer.step(closure)
         if hasattr(image, "project"):
             image.project()

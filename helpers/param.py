@@ -5,13 +5,19 @@ import math
 import torch
 from torch import nn
 
-from helpers.images import check_images, pair
+from helpers.images import check_floats, check_images, pair, wide
 
 # Brightness, and two differences of colours at right angles to it: nearly the principal axes of the colours of photographs
 # (Ohta 1980). The last row says about how large each is in the coloured photographs of `photos()`: a picture in which colour
 # differences are as large as those of brightness looks gaudy.
 OPPONENT = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / torch.tensor([[3.0], [2.0], [6.0]]).sqrt()
 SPREAD = torch.tensor([1.0, 0.47, 0.17])
+
+
+@torch.inference_mode(False)        # or no gradient could ever reach it
+def parameter(x):
+    """A copy to be descended."""
+    return nn.Parameter(x.detach().clone())
 
 
 class PixelImage(nn.Module):
@@ -21,7 +27,7 @@ class PixelImage(nn.Module):
         """Starts from an image (b,3,h,w) in [0, 1], which is copied."""
         super().__init__()
         check_images(start)
-        self.pixels = nn.Parameter(start.detach().clone())
+        self.pixels = parameter(start)
 
     @classmethod
     def noise(cls, height, width, *, batch=1, sigma=0.1, mean=0.5, generator=None, device=None):
@@ -50,13 +56,14 @@ class FourierImage(nn.Module):
         """Starts from an image (b,3,h,w) in [0, 1]; black and white are moved to 1% and 99%."""
         super().__init__()
         check_images(start)
+        start = wide(start)         # there is no Fourier transform in half precision
         b, _, h, w = start.shape
         frequency = frequencies(h, w).clamp(min=1 / max(h, w))
         self.register_buffer("scale", (SPREAD[:, None, None] / frequency / max(h, w) ** 0.5).to(start))
         self.register_buffer("colours", OPPONENT.to(start))
         self.size = (h, w)
         waves = waves_of(start) / self.scale
-        self.spectrum = nn.Parameter(torch.view_as_real(waves).contiguous())
+        self.spectrum = parameter(torch.view_as_real(waves).contiguous())
 
     @classmethod
     def noise(cls, height, width, *, batch=1, sigma=0.01, generator=None, device=None):
@@ -82,12 +89,14 @@ class MacoImage(nn.Module):
     def __init__(self, magnitude, phase):
         """Magnitudes (3,h,w//2+1) as `mean_magnitude` gives them, and phases in radians, (b,3,h,w//2+1)."""
         super().__init__()
+        check_floats(magnitude, "magnitudes", finite=True), check_floats(phase, "phases", finite=True)
+        magnitude, phase = wide(magnitude), phase.to(wide(magnitude))
         if magnitude.ndim != 3 or magnitude.shape != phase.shape[1:] or len(magnitude) != 3:
             raise ValueError(f"Got magnitudes {tuple(magnitude.shape)} and phases {tuple(phase.shape)}; expected (3, h, w // 2 + 1) "
                              "and (b, 3, h, w // 2 + 1). Try MacoImage.noise(mean_magnitude(photographs)).")
         self.register_buffer("magnitude", magnitude.detach().clone())
         self.register_buffer("colours", OPPONENT.to(magnitude))
-        self.phase = nn.Parameter(phase.detach().clone())
+        self.phase = parameter(phase)
 
     @classmethod
     def noise(cls, magnitude, *, batch=1, generator=None):
@@ -107,7 +116,7 @@ def frequencies(height, width):
 
 def waves_of(images):
     """The waves of each opponent colour, (b,3,h,w) in [0, 1] -> complex (b,3,h,w//2+1); black and white are moved to 1% and 99%."""
-    planes = torch.einsum("kc,bchw->bkhw", OPPONENT.to(images), images.detach().clamp(0.01, 0.99).logit())
+    planes = torch.einsum("kc,bchw->bkhw", OPPONENT.to(wide(images)), wide(images.detach()).clamp(0.01, 0.99).logit())
     return torch.fft.rfft2(planes, norm="ortho")
 
 

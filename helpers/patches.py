@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from helpers.activations import activations, find_layer
+from helpers.activations import activations, check_eval, find_layer
 from helpers.attribution import gradient_of
 from helpers.batches import in_batches
-from helpers.errors import check_k, describe
-from helpers.images import check_images, pair
+from helpers.errors import check_count, check_k, describe
+from helpers.images import check_images, numbers, pair
 
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 POINTWISE = (nn.ReLU, nn.ReLU6, nn.Dropout, nn.BatchNorm2d, nn.Identity)
@@ -158,6 +158,12 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     of equals the first. A box is the receptive field of that place, the part inside the image; all of the image where a map
     has one place only. A value of 0 after a ReLU means that the channel never fired. Zeiler & Fergus 2014, section 4.
     """
+    find_layer(net, layer)
+    if torch.is_tensor(images):
+        check_k(k, len(images) if images.ndim else 0, "images"), check_images(images)
+    elif not hasattr(images, "__iter__"):
+        raise TypeError(f"Got {describe(images)}; expected images (n, 3, h, w), or what gives batches of them one by one.")
+    check_count(k, "images for each channel")
     tops = places = field = None
     seen = 0
 
@@ -173,7 +179,7 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         if tops is None:
             tops, places = peaks[:0], torch.zeros(1, a.shape[1], 5, dtype=torch.long, device=a.device)
         before = len(tops)
-        tops, order = (v[:k] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))   # of equals, the first stays
+        tops, order = (v[:int(k)] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))  # of equals, the first stays
         places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 5))
         rank, channel = (order >= before).nonzero().T           # where a peak is, is asked only of those that are among the best now
         number = order[rank, channel] - before
@@ -197,22 +203,21 @@ def unit_gradient(net, x, layer, channel, units):
     network in training mode, whose batch norms would see a part of the image for the whole.
     """
     check_images(x)
-    if net.training:
-        raise ValueError("The network is in training mode, where batch norm depends on all that it sees. Try net.eval().")
-    units = torch.as_tensor(units)
+    check_eval(net)         # batch norm would depend on all that is seen, and only a part of the picture is
+    units = numbers(units, "units")
     if units.is_floating_point() or units.shape != (len(x), 2):
         raise ValueError(f"Got {describe(units)} as units; expected a row and a column of the map for each of {len(x)} images, (b, 2).")
     field = receptive_field(net, layer, image=tuple(x.shape[2:]))
     (tops, height), (lefts, width) = (field.windows(at, side) for at, side in zip(units.T.tolist(), x.shape[2:]))
     parts = [(slice(n, n + 1), slice(None), slice(i, i + height), slice(j, j + width)) for n, (i, j) in enumerate(zip(tops, lefts))]
-    i, j = (units.cpu() - torch.tensor([tops, lefts]).T // field.stride).T
+    i, j = (units.cpu() - torch.tensor([tops, lefts]).T // field.stride).T.tolist()
 
     def unit(z):
         a = activations(net, z, layer)[layer]
-        if not (0 <= channel < a.shape[1] and (units >= 0).all() and i.max() < a.shape[2] and j.max() < a.shape[3]):
+        if not (0 <= channel < a.shape[1] and (units >= 0).all() and max(i) < a.shape[2] and max(j) < a.shape[3]):
             raise ValueError(f"Got channel {channel} and units {units.tolist()}; expected one of the {a.shape[1]} channels of {layer!r}, "
                              f"and rows and columns of its map for images of {x.shape[2]} x {x.shape[3]} pixels. Try TopPatches.units.")
-        return a[torch.arange(len(z)), channel, i, j]
+        return a[torch.arange(len(z)), channel, torch.tensor(i), torch.tensor(j)]
 
     found, whole = gradient_of(unit, torch.cat([x[part] for part in parts])), torch.zeros_like(x)
     for part, one in zip(parts, found.split(1)):

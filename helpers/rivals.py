@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from helpers.images import check_images
+from helpers.images import check_images, wide
 from helpers.nets import load_net
 from helpers.transforms import gaussian_blur
 
@@ -19,8 +19,8 @@ def edges(x):
     """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
     from scipy import ndimage  # not at the top: with what it imports, it takes most of a second
     check_images(x)
-    each = [np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in x.mean(1).cpu().numpy()]     # one by one:
-    return torch.from_numpy(np.stack(each)).to(x)       # of a stack, Sobel's filters would smooth from picture to picture, too
+    greys = wide(x.detach()).mean(1).cpu().numpy()      # one by one: of a stack, Sobel's filters would smooth from picture to picture, too
+    return torch.from_numpy(np.stack([np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in greys])).to(x)
 
 
 def contrast(x):
@@ -31,6 +31,7 @@ def contrast(x):
 
 def detail(x, sigma=5.0):
     """How far each pixel is from its blurred self, (b,3,h,w) -> (b,h,w): what a blurred picture, as `insertion` starts from, lacks."""
+    check_images(x)
     return (x - gaussian_blur(x, sigma).clamp(0, 1)).abs().amax(1)
 
 

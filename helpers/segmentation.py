@@ -19,13 +19,14 @@ def seeds(saliency_map, *, foreground=0.95, background=0.3):
 
     Where more than the share `background` are equally low, as the zeros of Grad-CAM, all of them count.
     """
-    if not torch.is_tensor(saliency_map) or saliency_map.ndim != 3 or len(saliency_map) != 1:
+    if not torch.is_tensor(saliency_map) or saliency_map.is_complex() or saliency_map.ndim != 3 or len(saliency_map) != 1:
         raise ValueError(f"Got {describe(saliency_map)}; expected one map, (1, h, w). Try maps[:1].")
     if not saliency_map.isfinite().all():
-        raise ValueError("Some values of the map are infinite or not a number.")
+        raise ValueError("Some values of the map are infinite or not a number; expected finite ones.")
     if not 0 < background <= foreground < 1:
         raise ValueError(f"Got quantiles {background} and {foreground}; expected 0 < background <= foreground < 1.")
-    low, high = saliency_map.float().quantile(torch.tensor([background, foreground], device=saliency_map.device))
+    saliency_map = saliency_map.float()
+    low, high = saliency_map.quantile(torch.tensor([background, foreground], device=saliency_map.device))
     return (saliency_map > high).int() - (saliency_map <= low).int()
 
 

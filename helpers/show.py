@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from helpers.errors import describe
-from helpers.images import resize, to_pil
+from helpers.errors import check_count, describe
+from helpers.images import check_floats, check_images, resize, to_pil
 
 WIDTH = 160     # pixels on the page, unless told otherwise
 
@@ -20,6 +20,8 @@ def heat(values, *, signed=False, low=None, high=None):
     With `signed`, blue below zero, white at zero, red above, and the range is made symmetric.
     """
     from matplotlib import colormaps
+    if not torch.is_tensor(values) or values.is_complex() or not values.isfinite().all():
+        raise ValueError(f"Got {describe(values)} as a map; expected a tensor (h, w) of finite numbers.")
     values = values.detach().float().cpu()
     values = values[0] if values.ndim == 3 and len(values) == 1 else values
     if values.ndim != 2:
@@ -40,6 +42,7 @@ def map_range(values, *, signed=False, low=None, high=None):
 
 def overlay(image, values, *, strength=0.6):
     """A heat map over its picture in grey, (1,3,h,w) and (1,H,W) -> (1,3,h,w): the map is scaled to the picture."""
+    check_images(image, within=False)
     image, colours = image.detach().cpu(), resize(heat(values), tuple(image.shape[-2:]))
     return (1 - strength) * image.mean(1, keepdim=True) + strength * colours
 
@@ -49,6 +52,7 @@ def gradient_picture(gradient, *, share=0.995):
 
     A few pixels are far stronger than all others: at their scale the rest would be grey.
     """
+    check_floats(gradient, "a gradient", least=2)
     sizes = gradient.detach().abs().flatten(1).float()
     strong = sizes.kthvalue(max(1, round(share * sizes.shape[1])), dim=1).values
     full = torch.where(strong > 0, strong, sizes.amax(1)).clamp(min=1e-12).view(-1, 1, 1, 1)
@@ -57,9 +61,12 @@ def gradient_picture(gradient, *, share=0.995):
 
 def outline(image, mask, *, colour=(1.0, 0.9, 0.0), width=2):
     """A mask as a line over its picture, (1,3,h,w) and (1,h,w) bool -> (1,3,h,w): coloured inside, dark outside, each `width` pixels."""
+    check_images(image, within=False)
+    if not torch.is_tensor(mask) or mask.dtype != torch.bool or mask.shape != (1, *image.shape[2:]):
+        raise ValueError(f"Got {describe(mask)} as a mask; expected (1, {image.shape[2]}, {image.shape[3]}) of bool. Try mask > 0.5.")
     inside, drawn = mask[0].cpu(), image.detach().cpu().clone()
     drawn[0][:, grown(inside, width) & ~inside] = 0.0
-    drawn[0][:, grown(~inside, width) & inside] = torch.tensor(colour)[:, None]    # none along the border: nothing lies beyond it
+    drawn[0][:, grown(~inside, width) & inside] = drawn.new_tensor(colour)[:, None]    # none along the border: nothing lies beyond it
     return drawn
 
 
@@ -72,20 +79,25 @@ def grown(mask, width):
 
 def dots(image, seeds, *, every=8):
     """Seeds as dots over their picture, (1,3,h,w) and (1,h,w) of 1, 0, -1 -> (1,3,h,w): red object, blue ground, one in `every` pixels."""
+    check_images(image, within=False), check_count(every, "pixels from dot to dot")
+    if not torch.is_tensor(seeds) or seeds.shape != (1, *image.shape[2:]):
+        raise ValueError(f"Got {describe(seeds)} as seeds; expected (1, {image.shape[2]}, {image.shape[3]}). Try seeds(saliency_map).")
+    every = int(every)
     drawn, side = image.detach().cpu().clone(), max(2, every // 3)
     for top in range(every // 3, drawn.shape[2] - side, every):
         for left in range(every // 3, drawn.shape[3] - side, every):
             kind = int(seeds[0, top, left])
             if kind:
                 colour = (0.9, 0.1, 0.1) if kind > 0 else (0.1, 0.3, 1.0)
-                drawn[0, :, top:top + side, left:left + side] = torch.tensor(colour)[:, None, None]
+                drawn[0, :, top:top + side, left:left + side] = drawn.new_tensor(colour)[:, None, None]
     return drawn
 
 
 def make_grid(images, *, columns=8, gap=1):
     """Many pictures as one, (n,3,h,w) -> (1,3,H,W), white between them."""
+    check_images(images, within=False), check_count(columns, "columns")
     n, c, h, w = images.shape
-    columns = min(columns, n)
+    columns = min(int(columns), n)
     rows = -(-n // columns)
     sheet = torch.ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
     for k, image in enumerate(images.detach().cpu()):
@@ -103,6 +115,8 @@ def picture_map(images, points, *, frames=None, cells=36, side=24):
     """
     from matplotlib import color_sequences
     from matplotlib.colors import to_rgb
+    check_images(images), check_floats(points, "points", finite=True)
+    check_count(cells, "cells"), check_count(side, "pixels a side")
     if points.shape != (len(images), 2):
         raise ValueError(f"Got points {tuple(points.shape)} for {len(images)} images; expected ({len(images)}, 2).")
     points = points.detach().cpu().float()
@@ -128,6 +142,13 @@ def crop_boxes(images, boxes, side):
 
     A part that ends at the border of its image has the grey beyond that border, where the rest of its receptive field lies.
     """
+    check_images(images, within=False), check_count(side, "pixels a side")
+    h, w, side = *images.shape[2:], int(side)
+    if not torch.is_tensor(boxes) or boxes.is_floating_point() or boxes.shape != (len(images), 4):
+        raise ValueError(f"Got {describe(boxes)} as boxes; expected four whole numbers for each of {len(images)} images. "
+                         "Try TopPatches.boxes.")
+    if not ((0 <= boxes) & (boxes <= boxes.new_tensor([h, w, h, w]))).all():
+        raise ValueError(f"Got boxes from {boxes.min()} to {boxes.max()}; expected them within images of {h} x {w} pixels.")
     parts = torch.full((len(images), 3, side, side), 0.5)
     for part, image, (top, left, bottom, right) in zip(parts, images.detach().cpu(), boxes.tolist(), strict=True):
         rows, y = beside(top, bottom, image.shape[1], side)
@@ -147,7 +168,8 @@ def beside(first, last, length, side):
 
 def fit_width(image, width):
     """A picture about `width` pixels wide, as PIL's: small ones grow by whole numbers, so that pixels stay squares; large ones shrink."""
-    picture = to_pil(image)
+    check_count(width, "pixels of width")
+    picture, width = to_pil(image), int(width)
     if picture.width > width:
         return picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.LANCZOS)
     factor = round(width / picture.width)
@@ -184,9 +206,12 @@ def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=Non
         raise ValueError(f"Got {len(pictures)} pictures, {len(captions)} captions and {len(alt)} alt texts; expected one of each.")
     parts = []
     for picture, caption, text in zip(pictures, captions, alt, strict=True):
+        if not torch.is_tensor(picture):
+            raise TypeError(f"Got {describe(picture)}; expected a tensor: an image (1, 3, h, w), or a map (h, w). Try load_image.")
         if picture.ndim == 2 or picture.ndim == 3 and len(picture) == 1:
+            drawn = heat(picture)
             caption = f"{caption} <small>(dark to bright: {' to '.join(format(v, '.2g') for v in map_range(picture))})</small>"
-            picture = heat(picture)
+            picture = drawn
         drawn, buffer = fit_width(picture, width), io.BytesIO()
         drawn.save(buffer, "WEBP", lossless=quality is None, quality=quality or 80)     # lossless takes two thirds of a PNG's bytes
         parts.append(figure(buffer.getvalue(), caption, text, drawn.width, "webp"))

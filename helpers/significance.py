@@ -3,6 +3,7 @@
 import torch
 
 from helpers.errors import check_count, describe
+from helpers.images import numbers
 
 
 def sign_flips(gains, *, rounds=100_000, seed=0):
@@ -29,7 +30,7 @@ def holm(p_values):
     The smallest is multiplied by the number of questions, the next by one less, and so on; none may end below one before it. Then
     the chance that any of the differences found is none is at most the level. Holm 1979.
     """
-    p = torch.as_tensor(p_values)
+    p = numbers(p_values, "p-values")
     if not p.is_floating_point() or not ((0 <= p) & (p <= 1)).all():
         raise ValueError(f"Got {describe(p_values)}; expected p-values from 0 to 1.")
     order = p.flatten().argsort()

@@ -4,6 +4,7 @@ from itertools import product
 
 import torch
 
+from helpers.errors import check_positive
 from helpers.images import check_images
 
 PERIODS = (2, 3, 4)     # of a lattice, in pixels: what strides of 2 and 4 leave
@@ -17,12 +18,13 @@ def power(images):
     check_images(images, within=False)
     h, w = images.shape[2:]
     fade = [torch.hann_window(n, periodic=False, device=images.device) for n in (h, w)]
-    faded = (images.detach() - images.detach().mean((2, 3), keepdim=True)).float() * fade[0][:, None] * fade[1]
+    faded = (images.detach().float() - images.detach().float().mean((2, 3), keepdim=True)) * fade[0][:, None] * fade[1]
     return torch.fft.fft2(faded).abs().square().sum(1)
 
 
 def fine_share(images, *, shorter=3.0):
     """The share of the variance in waves shorter than so many pixels, (b,3,h,w) -> (b,)."""
+    check_positive(shorter, "pixels of a wave")
     strength = power(images)
     frequency = [torch.fft.fftfreq(n, device=images.device) for n in images.shape[2:]]
     fine = torch.hypot(frequency[0][:, None], frequency[1]) > 1 / shorter
@@ -37,6 +39,7 @@ def lattice(images):
     with those on either side, 3 to 8 steps away, of which the stronger count: a line, as an edge makes, is no peak.
     Raises ValueError for pictures of less than 48 pixels a side, in which the peaks would be each other's neighbours.
     """
+    check_images(images, within=False)
     if min(images.shape[2:]) < 48:
         raise ValueError(f"Got pictures of {images.shape[2]} x {images.shape[3]} pixels; expected at least 48 a side.")
     h, w = (n // 12 * 12 for n in images.shape[2:])         # then each of these waves fits in a whole number of times

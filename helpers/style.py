@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.activations import activations, find_layer
+from helpers.activations import activations, check_eval, find_layer
 from helpers.errors import describe, unknown
-from helpers.images import check_images, resize
+from helpers.images import check_images, numbers, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
 from helpers.nets import DATA, fast
 from helpers.optimize import descend
@@ -52,7 +52,7 @@ def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, st
     with its convolutions of single channels, slower. Gatys 2016, with losses relative to their targets.
     Raises ValueError for sizes and steps that do not match.
     """
-    check_images(content)
+    check_images(content), check_eval(net)
     find_layer(net, content_layer)
     sizes = [min(content.shape[2:])] if sizes is None else list(sizes)
     steps = list(steps) if isinstance(steps, (tuple, list)) else [steps] * len(sizes)
@@ -149,7 +149,7 @@ class TransformNet(nn.Module):
 
     def forward(self, x, style=0):
         check_images(x)
-        height, width = x.shape[2:]
+        x, (height, width) = x.to(self.out.conv.weight.dtype), x.shape[2:]
         if min(height, width) < 8:
             raise ValueError(f"Got pictures of {height} x {width} pixels, too small to be mirrored at the border; expected at least 8 x 8.")
         mix = self.mixture(style, x)
@@ -173,7 +173,7 @@ class TransformNet(nn.Module):
             if not 0 <= style < known:
                 raise ValueError(f"Got style {style}; expected 0 to {known - 1}.")
             style = F.one_hot(torch.tensor(style), known)
-        mix = torch.as_tensor(style).to(x)
+        mix = numbers(style, "a mixture").to(x)
         if mix.shape not in [(known,), (b, known)] or not torch.allclose(mix.sum(-1), torch.ones(()).to(x), atol=1e-3):
             sums = ", ".join(f"{v:.3g}" for v in mix.sum(-1).flatten()[:8].tolist())
             raise ValueError(f"Got {describe(mix)} as a mixture, with sums {sums}; expected weights of the {known} styles, ({known},) or "

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.errors import check_count, check_positive, describe
-from helpers.images import check_images, full_precision, pair
+from helpers.images import check_images, full_precision, pair, scaled, wide
 
 
 def gaussian_blur(images, sigma):
@@ -68,6 +68,8 @@ def mirror_crop(*images, border=16, generator=None):
     What a network pads with zeros it would see as a frame, and strides would leave a lattice of their own if they always began at the
     same pixels. One image gives a list of one.
     """
+    for x in images:
+        check_images(x, within=False)
     sizes = {tuple(x.shape[2:]) for x in images}
     if len(sizes) != 1:
         raise ValueError(f"Got {len(images)} pictures of the sizes {sorted(sizes)}; expected one or more of one size. Try resize first.")
@@ -87,7 +89,7 @@ def random_scale(images, low=0.9, high=1.1, *, generator=None):
         raise ValueError(f"Got factors from {low} to {high}; expected 0 < low <= high.")
     factor = uniform(low, high, generator)
     size = [max(1, round(factor * n)) for n in images.shape[2:]]
-    return F.interpolate(images, size, mode="bilinear", antialias=True)
+    return scaled(images, size, "bilinear")
 
 
 def random_rotate(images, degrees, *, generator=None):
@@ -97,9 +99,9 @@ def random_rotate(images, degrees, *, generator=None):
     angle = math.radians(uniform(-degrees, degrees, generator))
     h, w = images.shape[2:]
     cos, sin = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]]).to(images)     # in units of half the width and height
+    turn = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]]).to(wide(images))     # in units of half the width and height
     grid = F.affine_grid(turn.expand(len(images), -1, -1), images.shape, align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return F.grid_sample(wide(images), grid, padding_mode="reflection", align_corners=False).to(images.dtype)
 
 
 def random_crop(images, low=0.35, high=1.0, *, size=None, generator=None):
@@ -116,5 +118,5 @@ def random_crop(images, low=0.35, high=1.0, *, size=None, generator=None):
     for image in images.split(1):
         side = max(1, round(uniform(low, high, generator) * min(h, w)))
         top, left = (math.floor(uniform(0, room - side + 1, generator)) for room in (h, w))
-        crops.append(F.interpolate(image[..., top:top + side, left:left + side], size, mode="bilinear", antialias=True))
+        crops.append(scaled(image[..., top:top + side, left:left + side], size, "bilinear"))
     return torch.cat(crops)
