@@ -1,11 +1,13 @@
 """The networks by name: CourseNet, EfficientNet-Lite0, torchvision's. All take images in [0, 1] and normalise inside."""
 
 import copy
+import os
 from collections import OrderedDict
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from runpy import run_path
 
 import torch
@@ -175,7 +177,11 @@ def load_torchvision(name, weights):
         print(f"{name}: weights of {chosen.meta['_file_size']:.0f} MB, from torchvision or its cache")
     plain = {"init_weights": False} if weights is None and name in ("googlenet", "inception_v3") else {}       # theirs takes many seconds
     try:
-        model = models.get_model(name, weights=weights and chosen, **plain)
+        with only_weights():
+            model = models.get_model(name, weights=weights and chosen, **plain)
+    except UnpicklingError:
+        raise ValueError(f"The file of the weights of {name} is damaged, or holds more than weights; it was not run. "
+                         f"Try to delete it in {torch.hub.get_dir()}, and load it again.") from None
     except (OSError, RuntimeError) as error:      # no network; a hash that does not match
         raise ValueError(f"The weights of {name} are not in the cache and could not be downloaded: {error}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
@@ -190,6 +196,20 @@ def load_torchvision(name, weights):
     model.register_forward_pre_hook(lambda module, inputs: (module.normalize(inputs[0]),))
     model.classes = list(classes)
     return model
+
+
+@contextmanager
+def only_weights():
+    """Meanwhile torch.load reads tensors and runs nothing that a file may hold beside them: torchvision's own call would run it."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def torchvision_weights(name, weights="DEFAULT"):

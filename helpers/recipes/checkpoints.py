@@ -15,7 +15,7 @@ def resume_checkpoint(path, device, *parts):
     """Puts the saved states back -> (how many rounds are done, log); (0, []) where nothing was saved."""
     if not path.exists():
         return 0, []
-    saved = torch.load(path, map_location=device)
+    saved = torch.load(path, map_location=device, weights_only=True)
     for part, state in zip(parts, saved["states"], strict=True):
         part.load_state_dict(state)
     print(f"{path.stem}: resumed after {saved['done']}")

@@ -69,7 +69,7 @@ def training_scenes(n, folder, seed=1):
         with ProcessPoolExecutor(min(os.cpu_count(), len(chunks)), mp_context=get_context("spawn")) as pool:
             images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks), strict=True)
         torch.save((torch.cat(images), torch.cat(labels)), path)
-    return torch.load(path)
+    return torch.load(path, weights_only=True)
 
 
 def augment(images, generator):
