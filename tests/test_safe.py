@@ -312,8 +312,10 @@ print([s.ip, len(s.identity_provider.token), s.allow_origin, s.disable_check_xsr
     assert done.stdout.splitlines()[-1:] == ["['localhost', 48, '', False, False]"], done.stdout + done.stderr
 
 
-def test_the_lock_is_scanned_every_week():
-    audit = yaml.safe_load((ROOT / ".github/workflows/audit.yml").read_text(encoding="utf-8"))
-    assert re.fullmatch(r"\d+ \d+ \* \* \d", audit[True]["schedule"][0]["cron"]) and audit["permissions"] == {"contents": "read"}
-    said = "\n".join(step.get("run", "") for step in audit["jobs"]["audit"]["steps"])
-    assert "run.py trust safe --strict" in said
+def test_the_lock_is_scanned_and_the_oldest_and_newest_versions_are_tried_every_week():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/trust.yml").read_text(encoding="utf-8"))
+    (job,) = workflow["jobs"].values()
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow[True]["schedule"][0]["cron"]) and workflow["permissions"] == {"contents": "read"}
+    assert job["strategy"]["matrix"] == {"what": ["safe --strict", "same versions"]}
+    assert job["steps"][-1]["run"] == "python3 run.py trust ${{ matrix.what }}"
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)

@@ -171,9 +171,11 @@ def same(write):
 
 def table(rows, conditions):
     limits = ["at most", "at most, in bf16"][:1 + ("bf16" in conditions)]
-    lines = ["Each number is |a - b| / |b|, where b is the result of one thread in float32; of decisions (classes, neighbours, whose patches, "
-             f"success), the share that differs. PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}.", "",
-             "| " + " | ".join(["network", "method", *conditions, *limits]) + " |", "|---|---" + "|---:" * (len(conditions) + len(limits)) + "|"]
+    with_what = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    lines = ["Each number is |a - b| / |b|, where b is the result of one thread in float32; of decisions (classes, neighbours, whose "
+             f"patches, success), the share that differs. {with_what}.", "",
+             "| " + " | ".join(["network", "method", *conditions, *limits]) + " |",
+             "|---|---" + "|---:" * (len(conditions) + len(limits)) + "|"]
     number = lambda value: "" if value is None else value if isinstance(value, str) else f"{value:.0e}" if value else "0"
     for (net, method), row in rows.items():
         most = [limit(method, bf16) for bf16 in range(1 + ("bf16" in conditions))]
