@@ -14,10 +14,12 @@ from helpers.images import photos
 from helpers.nets import load_net, top_classes
 from tests.trust.same import ONE, ROOT, SSE, compared, wrong
 
+NET = "coursenet"
+
 
 def seen(layout=torch.contiguous_format):
     """What CourseNet says of three photographs, and why."""
-    net = load_net().to(memory_format=layout)
+    net = load_net(NET).to(memory_format=layout)
     x = torch.cat([photos()[name].load(64) for name in ("cat", "espresso", "dahlia")]).to(memory_format=layout)
     score = lambda x: net(x).amax(1)
     return {"classes": net(x).argmax(1), "scores": net(x), "saliency": saliency(score, x),
@@ -36,7 +38,7 @@ def test_two_threads_and_another_memory_format(base):
     torch.set_num_threads(2)
     found = [seen(), seen(torch.channels_last)]
     torch.set_num_threads(1)
-    assert [wrong(compared(each, base), False) for each in found] == [[], []]
+    assert [wrong(NET, compared(each, base)) for each in found] == [[], []]
     assert not torch.equal(found[1]["scores"], base["scores"]), "nothing was rounded in another way"
 
 
@@ -45,13 +47,13 @@ def test_another_processor(base, tmp_path):
     code = f"import torch, tests.test_same as t; torch.save(t.seen(), {str(tmp_path / 'seen.pt')!r})"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | ONE | SSE | {"PYTHONPATH": str(ROOT)}, check=True)
     found = torch.load(tmp_path / "seen.pt", weights_only=True)
-    assert wrong(compared(found, base), False) == []
+    assert wrong(NET, compared(found, base)) == []
     assert not torch.equal(found["scores"], base["scores"]), "nothing was rounded in another way"
 
 
 def test_a_difference_would_be_seen(base):
     moved = base | {"scores": base["scores"] * 1.001, "classes": base["classes"].roll(1)}
-    assert [each.split()[0] for each in wrong(compared(moved, base), False)] == ["classes", "scores"]
+    assert [each.split()[0] for each in wrong(NET, compared(moved, base))] == ["classes", "scores"]
 
 
 def test_the_cat_is_an_espresso_by_a_margin():
