@@ -1,6 +1,7 @@
 """Nothing that the course reads can run or write anything: not weights, pictures, archives, submitted answers or names of files."""
 
 import ast
+import io
 import json
 import os
 import pickle
@@ -19,6 +20,7 @@ import nbformat
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torchvision.datasets import Imagenette
 
 from helpers.exercises import grade
@@ -221,6 +223,12 @@ def test_pictures_start_no_program_call_no_address_and_write_no_file(watched):
     assert count >= 80 and not did and not list(folder.glob("**/ran"))
     assert {kind for kind, _ in read} == {f"fine.{kind}" for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "PPM")}
     assert all(whole for _, whole in read)
+
+
+def test_postscript_that_pillow_has_opened_is_not_run():
+    program = Image.open(io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"))
+    with pytest.raises(ValueError, match="PostScript"):
+        load_image(program)
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>.png", "<script>alert(1)</script>"])
