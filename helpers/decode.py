@@ -115,6 +115,8 @@ def as_rgb(image):
     """A PIL image of any mode, which stays as it is -> RGB in sRGB, upright, on white, at most MAX_SIDE pixels a side."""
     if 0 in image.size:
         raise Refused("it has no pixels")
+    if image.format == "EPS":       # opened by Pillow, which would now hand it to Ghostscript
+        raise Refused("it is PostScript, a program that would have to be run")
     image.load()            # a TIFF turns itself when loaded, and then says so
     try:
         turn = TURNS.get(image.getexif().get(274))      # the orientation

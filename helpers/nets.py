@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 from collections import OrderedDict
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from glob import glob
 from http.client import HTTPException
 from importlib.util import find_spec
@@ -190,8 +190,6 @@ def check_classes(net, classes, n, device):
 
 def load_torchvision(name, weights):
     """One of torchvision's classifiers, taking [0, 1] images, none of its ReLUs in place, layers in the field's names."""
-    from unittest import mock
-
     from torchvision import models  # not at the top: it takes seconds, and few calls need it
 
     chosen = torchvision_weights(name, weights or "DEFAULT")
@@ -201,10 +199,12 @@ def load_torchvision(name, weights):
     try:
         if weights is not None:
             check_cached(cached(chosen))
-        # Of a file that comes from elsewhere, nothing but tensors is made: a pickle could run anything, and torchvision does not ask.
-        with patience(), mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
+        with patience(), only_weights():
             model = models.get_model(name, weights=weights and chosen, **plain)
-    except (OSError, RuntimeError, HTTPException, UnpicklingError, EOFError) as error:     # no network; a hash that does not match
+    except (UnpicklingError, EOFError):
+        raise ValueError(f"The file of the weights of {name} is damaged, or holds more than weights; it was not run. "
+                         f"Try to delete it in {torch.hub.get_dir()}, and load it again.") from None
+    except (OSError, RuntimeError, HTTPException) as error:     # no network; a hash that does not match
         raise ValueError(f"The weights of {name} are not in the cache, or unreadable, and could not be downloaded: {one_line(error)}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
     for module in model.modules():
@@ -218,6 +218,20 @@ def load_torchvision(name, weights):
     model.register_forward_pre_hook(lambda module, inputs: (module.normalize(inputs[0]),))
     model.classes = list(classes)
     return model
+
+
+@contextmanager
+def only_weights():
+    """Meanwhile torch.load reads tensors and runs nothing that a file may hold beside them: torchvision's own call would run it."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def torchvision_weights(name, weights="DEFAULT"):

@@ -1,6 +1,6 @@
 """Every public function of the helpers, found by introspection, and for each a small ordinary call whose arguments can be exchanged.
 
-`test_public.py` and `run.py trust functions` try strange arguments, modes and contexts on each of them; see `tests/strange.py`.
+`test_public.py` and `run.py trust functions` try strange arguments, modes and contexts on each of them; see `tests/tricks.py`.
 """
 
 import dataclasses

@@ -18,7 +18,7 @@ from helpers.evaluation import randomize_layers, rank_correlation
 from helpers.features import fit_probe
 from helpers.images import photos
 from helpers.inversion import code_error, invert
-from helpers.nets import at_hand, class_index, fast, layer_names, load_net, top_classes, torchvision_weights
+from helpers.nets import at_hand, class_index, fast, has_bf16, layer_names, load_net, top_classes, torchvision_weights
 from helpers.optimize import descend, last
 from helpers.param import FourierImage, PixelImage
 from helpers.patches import receptive_field, top_patches
@@ -146,7 +146,10 @@ def test_half_precision_only_where_it_is_asked_for(big, album):
         quick = saliency(lambda y: score(y).float(), album)
     again = saliency(score, album)
     assert torch.equal(exact, again) and exact.dtype == torch.float32
-    assert 0.5 < rank_correlation(exact, quick).min() < 0.99     # a gradient in bf16 is a coarse one
+    if has_bf16("cpu"):
+        assert 0.5 < rank_correlation(exact, quick).min() < 0.99     # a gradient in bf16 is a coarse one
+    else:
+        assert torch.equal(exact, quick)
 
 
 def test_descend_at_224(big, album):

@@ -197,7 +197,7 @@ LOSSES = {
 }
 CAREFUL = {
     "normalised": lambda p: NormalizedGradient(p, lr=0.05), "SGD": None, "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
-    "LBFGS": lambda p: torch.optim.LBFGS(p, max_iter=3, line_search_fn="strong_wolfe"),
+    "LBFGS": lambda p: torch.optim.LBFGS(p, lr=0.3, max_iter=3),     # a line search may run away where a loss has no least value
 }
 RATES = {"score": 0.1, "channel": 0.1, "inversion": 0.01, "variation": 1e-5, "edges": 1e-6}      # plain SGD needs one for each
 

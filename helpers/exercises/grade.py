@@ -4,7 +4,8 @@ Each answer runs alone, in a process of its own, against inputs that no notebook
 costs its own points and no others. Prints what each student has reached and why, and writes the points as CSV.
 
 This runs the students' code with your rights. A process of its own protects the other answers, and not the machine: use a container
-or a machine that you can do without. Nor does it find somebody who looks for the check in memory, or who copies: read what seems odd.
+or a machine that you can do without. The code could read the solutions, fill the memory, write over any file of yours, or write its own
+marks (never more than the points there are). Nor is somebody found who looks for the check in memory, or who copies: read what seems odd.
 """
 
 import argparse
@@ -105,10 +106,19 @@ def marked(path, name, seed, seconds):
             return 0.0, f"✗ not done after {seconds:.0f} s"
         finally:
             stop(child)
-        if not out.exists():
+        if not out.is_file():
             return 0.0, f"✗ its process died ({child.returncode})"
-        share, says = json.loads(out.read_text(encoding="utf-8"))
-        return share or 0.0, says.splitlines()[0]
+        return verdict(out.read_text(encoding="utf-8", errors="replace"))
+
+
+def verdict(text):
+    """What an answer's process has written -> (share, what to say): an answer could write there too, and whatever it likes."""
+    try:
+        share, says = json.loads(text)
+        share, says = share or 0.0, "".join(filter(str.isprintable, says.splitlines()[0]))
+        return (share, says) if 0 <= share <= 1 else (0.0, f"✗ a share of {share} was reached; the most is 1")
+    except Exception as error:
+        return 0.0, f"✗ its verdict can't be read ({type(error).__name__})"
 
 
 def stop(child):
@@ -157,6 +167,7 @@ def main(args=None):
         parser.error(f"There is no {', '.join(missing)}.")
     if not args.csv.resolve().parent.is_dir():      # said before all the work, not after it
         parser.error(f"There is no folder {args.csv.parent} to write {args.csv.name} into.")
+    print("This runs the code in these files, with your rights: in a container or on a machine that you can do without? (see --help)")
     table = grade(args.files, seed=args.seed, seconds=args.seconds)
     worth = {exercise.name: exercise.points for each in asked().values() for exercise in each}
     columns = [name for name in worth if any(name in points for points in table.values())]

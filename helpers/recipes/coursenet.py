@@ -71,7 +71,7 @@ def training_scenes(n, folder, seed=1):
             images, labels = zip(*pool.map(partial(render_chunk, seed=seed), chunks), strict=True)
         with whole(path) as beside:
             torch.save((torch.cat(images), torch.cat(labels)), beside)
-    return torch.load(path)
+    return torch.load(path, weights_only=True)
 
 
 def augment(images, generator):

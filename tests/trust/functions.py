@@ -1,6 +1,6 @@
 """Every public function with every strange tensor, mode and context: `run.py trust functions [--write]`.
 
-`python3 run.py test` tries each trick of tests/strange.py on each argument. Here each is tried once more in every other context and with
+`python3 run.py test` tries each trick of tests/tricks.py on each argument. Here each is tried once more in every other context and with
 arguments of other memory formats and precisions, and all networks of `load_net` are given what is no picture. Exits 1 if anything is wrong.
 """
 
