@@ -306,8 +306,9 @@ def test_crops_of_several_images_are_those_of_each():
 
 @pytest.mark.parametrize("side", [1, 41])
 def test_crops_fit_in(side):
-    with pytest.raises(ValueError, match="Try 2 to 40"):
+    with pytest.raises(ValueError, match=f"a side of {side} pixels for an image of 40 x 60. Try 2 to 40"):
         sliding_crops(torch.rand(1, 3, 40, 60), [side])
+    assert len(sliding_crops(torch.rand(1, 3, 3, 4), [2], size=2)) == 2 * 3
 
 
 def test_tiles_come_row_by_row(tmp_path):
@@ -320,3 +321,5 @@ def test_tiles_come_row_by_row(tmp_path):
     assert tiles.shape == (6, 3, 4, 4) and tiles.mean((2, 3)).equal(colours)
     with pytest.raises(ValueError, match="multiples of 5"):
         load_tiles(tmp_path / "sheet.png", 5)
+    with pytest.raises(ValueError, match="a sheet of 8 x 12 pixels; expected multiples of 3"):
+        load_tiles(tmp_path / "sheet.png", 3)

@@ -12,6 +12,7 @@ def test_sign_flips_by_hand():
     assert sign_flips(torch.tensor([1.0, 1.0, 1.0])).item() == pytest.approx(2 / 8, abs=0.01)
     assert sign_flips(torch.tensor([0.0, 0.0])).item() == 1
     assert sign_flips(torch.ones(40), rounds=999).item() == pytest.approx(1 / 1000)       # never 0: the observed one counts
+    assert sign_flips(torch.zeros(2, 3), rounds=11_111).tolist() == [1, 1]      # in parts: each round counts once
 
 
 def test_sign_flips_as_scipy_permutes():
@@ -38,6 +39,7 @@ def test_holm_by_hand():
     # 0.01 x 4, 0.02 x 3, then 0.03 x 2 may not be below the 0.06 before it, and 0.6 x 1
     assert holm(torch.tensor([0.02, 0.6, 0.01, 0.03])).tolist() == pytest.approx([0.06, 0.6, 0.04, 0.06])
     assert holm(torch.tensor([[0.5], [0.9]])).tolist() == [[1.0], [1.0]]
+    assert holm(torch.tensor([0.0, 0.7, 0.8])).tolist() == [0.0, 1.0, 1.0]
 
 
 def test_holm_rejects_as_its_steps_do():

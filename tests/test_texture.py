@@ -107,3 +107,18 @@ def test_it_grows_ring_by_ring():
 def test_what_is_wrong_is_said(source, how, says):
     with pytest.raises(ValueError, match=says):
         efros_leung(source, **how)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rings_smaller_than_a_window_are_filled_one_by_one(seed):
+    """Their upper and lower sides lie in one window: each must know what the other has been given."""
+    source = noise(22, 22, seed=seed)
+    assert torch.equal(efros_leung(source, size=(9, 9), window=17, seed=seed), naive_efros_leung(source, (9, 9), 17, seed=seed))
+
+
+def test_a_ring_that_was_given_stays_as_it_is():
+    rings = grow(noise(10, 10).double(), size=(7, 7), window=5)
+    first = next(rings)
+    before = first.clone()
+    next(rings)
+    assert torch.equal(first, before)
