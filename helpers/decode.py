@@ -14,7 +14,7 @@ from helpers.errors import describe
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 MAX_SIDE = 1024             # a phone's 50 million pixels would need 600 MB as floats, and no network here can use them
-# Of how many million pixels each format is read: 2 s on one core and 500 MB are enough for them, by tests/trust/pictures.py.
+# Of how many million pixels each format is read: a photograph with grain takes up to 2 s of a core and 500 MB, by tests/trust/pictures.py.
 MILLIONS = {"JPEG": 110, "MPO": 110, "PNG": 34, "WEBP": 20, "AVIF": 12.5, "JPEG2000": 4}    # a JPEG is decoded at a fraction of its size
 MOST_MILLIONS = 60          # of all others, and of a PIL image
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,

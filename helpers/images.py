@@ -81,7 +81,8 @@ def load_image(source, *, size=None):
     `source` is a path, bytes, a file open for reading bytes, or a PIL image; none of them is changed. EXIF rotation and
     colour profiles are applied, transparency stands on white, of an animation the first frame is taken, and a picture of
     more than 1024 pixels a side is scaled down. `size` then crops to the largest centred square (or rectangle of that
-    shape) and resizes it: 64, or (h, w). Raises ValueError, which says why, for anything that is not a picture.
+    shape) and resizes it: 64, or (h, w). Raises ValueError, which says why, for anything that is not a picture,
+    and for one of so many pixels that it could take more than 2 s or 500 MB: `helpers.decode.MILLIONS` says how many.
     """
     shape = None if size is None else pair(size)
     x = torch.from_numpy(np.asarray(decode(source), np.float32) / 255).permute(2, 0, 1)[None].contiguous()
