@@ -76,7 +76,7 @@ def test_the_new_technique_passes_the_tests_that_the_page_names(course):
     folder, _, tests = course
     python(folder, "-m", "ruff", "check", "--no-cache", "helpers/input_x_gradient.py", "notebooks", *tests)
     said = python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "input_x_gradient or circle or Input or forgotten")
-    assert "9 passed" in said, said      # its three, its arrow, no circle, its row of the index, its call and input_gradient's, none forgotten
+    assert "9 passed" in said, said      # its three, its arrow, no circle, its row, its call and input_gradient's, none forgotten
 
 
 def test_the_new_section_runs_and_keeps_to_the_rules(course):
