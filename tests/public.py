@@ -110,7 +110,7 @@ def random_net():
 
 NET = Arg("net", random_net)
 ITSELF = Arg("itself", random_net)      # called, not given to a technique: also while training
-SCORE = Arg("score", lambda: lambda x: random_net()(x)[:, 2])
+SCORE = Arg("score", lambda: lambda x: random_net()(x)[:, 2])      # a technique can't see the mode of the network behind a score
 
 
 class Call:
