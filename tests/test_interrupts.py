@@ -152,8 +152,8 @@ def test_interrupted_before_a_line(name, random_net, unchanged, expected, tries)
 @pytest.mark.parametrize("name", CALLS if ALL else ["occlusion", "top_patches", "grad_cam", "style_transfer", "efros_leung"])
 def test_interrupted_by_a_signal(name, random_net, unchanged, expected, tries):
     """An interrupt by a signal, at any moment"""
-    said = random_net(X)
-    dice, guard, before, old = random.Random(1), unchanged(random_net, X), ambience(), signal.signal(signal.SIGALRM, signal.default_int_handler)
+    said, dice, guard, before = random_net(X), random.Random(1), unchanged(random_net, X), ambience()
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for _ in range(10 if ALL else 2):
             with contextlib.suppress(KeyboardInterrupt):
