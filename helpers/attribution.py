@@ -95,8 +95,11 @@ def grad_cam(net, x, layer, score):
             found.append(output.detach().clone().requires_grad_())
             return found[0].clone()             # a copy, since an in-place layer may follow
 
-    with module.register_forward_hook(cut_here), torch.inference_mode(False):
-        y = values(lambda x: score(net(x)), x)
+    try:
+        with module.register_forward_hook(cut_here), torch.inference_mode(False):
+            y = values(lambda x: score(net(x)), x)
+    finally:
+        here = None         # a hook that an interrupt leaves behind does nothing
     if not found or found[0].ndim != 4:
         raise ValueError(f"Layer {layer!r} has no maps; expected one whose output is (b, channels, h, w), such as the last convolution.")
     with torch.inference_mode(False):

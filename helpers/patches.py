@@ -87,6 +87,7 @@ def receptive_field(net, layer, *, image=224):
     try:
         # In a thread, for the tracer changes nn.Module itself for a moment: Ctrl-C reaches the main thread alone, which waits here.
         with ThreadPoolExecutor(1) as pool:
+            pool.submit(int).result()       # so that the thread runs, and is waited for, before anything is changed
             graph = pool.submit(_Steps().trace, net).result()
     except Exception as error:      # a tracer stumbles over whatever depends on the values
         raise ValueError(f"The steps of this {type(net).__name__} cannot be followed ({error}). Try another network.") from None

@@ -40,8 +40,8 @@ MODULES = ("activations adversarial ascent attribution dream errors evaluation f
            "patches rivals segmentation significance spectrum style texture transforms weights world.renderer world.solids").split()
 # Tests of files, of the project and in a browser say nothing about a formula.
 TESTS = sorted(path for path in (ROOT / "tests").glob("test_*.py") if not any(word in path.name for word in (
-    "accessible architecture benchmarks browser contests contributing detective exercises faults grade guests index league links "
-    "notebooks poster project quiz recipe run safe slides start strange widgets").split()))
+    "accessible architecture benchmarks browser contests contributing detective downloads exercises faults grade guests index "
+    "interrupts league links memory notebooks poster project quiz recipe run safe slides start strange widgets").split()))
 ENOUGH = 20         # seconds: of the tests of a mutant, the quickest that together take so long are run
 REPLACE = ("BinaryOperator_Add_Sub BinaryOperator_Sub_Add BinaryOperator_Mul_Div BinaryOperator_Div_Mul BinaryOperator_FloorDiv_Mul "
            "BinaryOperator_Mod_FloorDiv BinaryOperator_Pow_Mul BinaryOperator_BitAnd_BitOr BinaryOperator_BitOr_BitAnd "
