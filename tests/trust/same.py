@@ -38,7 +38,7 @@ AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_I
 SSE = {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Nehalem"}
 CONDITIONS = {      # variables of the process, what it is told
     "once more": (ONE, ""),
-    "two threads": (dict.fromkeys(ONE, "2"), ""),
+    "two threads": ({**dict.fromkeys(ONE, "2"), "OMP_WAIT_POLICY": "passive"}, ""),     # or they spin where others want the cores, too
     "channels last": (ONE, "channels_last"),
     "a processor with AVX2": (ONE | AVX2, ""),
     "a processor with SSE4": (ONE | SSE, ""),
