@@ -326,4 +326,4 @@ def fast(device, *, exact=False):
     device = torch.device(device)
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16, enabled=not exact and has_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=not exact and has_bf16(device), cache_enabled=False)

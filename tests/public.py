@@ -353,11 +353,13 @@ world.scenes.render_scenes world.scenes.rotation world.scenes.scenes
 STEPS = {
     "art": "a drawing, of NumPy arrays, that draw_style asks for",
     "attribution": "how a ReLU was called: relu_backward asks",
+    "batches": "what is run on a part of the pictures is the caller's; tests/test_memory.py",
     "decode": "a picture file, of PIL images, that load_image decodes; `run.py trust pictures` tries thousands",
     "efficientnet": "layers of EfficientNet-Lite0",
     "errors": "an error in words, about anything",
     "evaluation": "a check, tried through those that call it",
     "features": "a check or a step, tried through linear_probe, fit_probe and nearest_neighbors",
+    "files": "paths; tests/test_faults.py fills the disk under them",
     "images": "save_image writes what to_pil gives",
     "interact": "parts of a widget",
     "nets": "networks as files and their layers' names; tests/test_nets.py",

@@ -240,7 +240,7 @@ def test_half_precision_ranking(dtype, scale):
 
 
 def test_pca_of_other_width_says_so():
-    with pytest.raises(ValueError, match="rows of 5 features; these components were found in 4 features"):
+    with pytest.raises(ValueError, match="rows of 5 features; expected 4, as these components have"):
         pca(points(9, 4), 2)(points(3, 5))
 
 

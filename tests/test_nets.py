@@ -230,3 +230,18 @@ def test_a_large_picture_of_any_precision_is_not_taken_for_bytes(dtype):
     assert normalize(x).isfinite().all()
     with pytest.raises(ValueError, match="Try x / 255"):
         normalize(100 * x)
+
+
+def test_weights_that_change_are_never_old_ones_in_bf16(monkeypatch):
+    """Ctrl-C at the moment in which a context of autocast ends leaves PyTorch inside it, where it would keep copies of weights for ever."""
+    monkeypatch.setattr(nets, "has_bf16", lambda device: True)
+    layer, said = nn.Linear(2, 1, bias=False), []
+    torch.autocast_increment_nesting()
+    try:
+        for weight in (1.0, 2.0):
+            layer.weight.data.fill_(weight)
+            with fast("cpu"):
+                said.append(layer(torch.ones(1, 2)).item())
+    finally:
+        torch.autocast_decrement_nesting()
+    assert said == [2, 4]
