@@ -100,7 +100,7 @@ def test_another_network_with_a_right_hash(says, tmp_path, tries):
     write_weights(tensors, tmp_path / "net.safetensors", **facts)
     with pytest.raises(ValueError, match=f"(?s){says}"):
         load_weights(tmp_path / "net.safetensors")
-    tries(says)
+    tries(says.replace(".*", ""))
 
 
 def test_a_file_of_another_kind(tmp_path, tries, monkeypatch):
@@ -171,7 +171,7 @@ def test_scenes_that_are_cut(file, tmp_path, tries):
         (tmp_path / file).write_bytes(content[:length])
         with pytest.raises(ValueError, match="is damaged: .*Try `git checkout"):
             scenes(tmp_path)
-        tries("is damaged: ... Try `git checkout -- data`")
+        tries("is damaged: it cannot be read")
 
 
 # ---- Writing ----
