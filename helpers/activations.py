@@ -13,18 +13,21 @@ class Enough(Exception):
     """Raised by the last hook, so that no layer after it runs."""
 
 
-def check_eval(net):
-    """Raises TypeError unless net is a network, ValueError if an answer would depend on the batch or on chance, as while training."""
+def check_net(net):
     if not isinstance(net, nn.Module):
         raise TypeError(f"Got {describe(net)}; expected a network. Try load_net('coursenet').")
+
+
+def check_eval(net):
+    """Raises TypeError unless net is a network, ValueError if an answer would depend on the batch or on chance, as while training."""
+    check_net(net)
     if net.training and any(isinstance(module, CHANGING) and module.training for module in net.modules()):
         raise ValueError("Got a network in training mode, with batch norm or dropout; expected eval mode. Try net.eval().")
 
 
 def layers(net):
     """The layers of a network, dict name -> module, in the order of the network."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"Got {describe(net)}; expected a network. Try load_net('coursenet').")
+    check_net(net)
     return {name: module for name, module in net.named_modules() if name and name not in ("normalize", "flatten")}
 
 

@@ -59,7 +59,7 @@ def blind_choice(rounds, *, width=4 * WIDTH, seed=0):
         for picture in pictures.values():
             check_images(picture)
             if picture.shape[2] != original.shape[2]:
-                raise ValueError(f"Got pictures {original.shape[2]} and {picture.shape[2]} pixels high; expected all of one height. Try resize.")
+                raise ValueError(f"Got pictures {original.shape[2]} and {picture.shape[2]} pixels high; expected one height. Try resize.")
         if len(pictures) != 2:
             raise ValueError(f"Got {len(pictures)} pictures to choose from, {list(pictures)}; expected two.")
     dice, screen, chosen = random.Random(seed), Screen(), {}

@@ -42,4 +42,4 @@ def check_positive(value, what, *, zero=False):
 def check_k(k, most, what):
     """Raises ValueError unless k is from 1 to `most`, the number of `what` there are."""
     if not 1 <= k <= most or k != int(k):
-        raise ValueError(f"Got k={k}; expected a whole number from 1 to {most}, the number of {what}.")
+        raise ValueError(f"Got k={k}; expected 1 to {most}, the number of {what}, as a whole number.")

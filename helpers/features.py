@@ -172,7 +172,7 @@ def solve(A, B, ridge):
 
 def check_labels(labels, n):
     if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,) or (labels < 0).any():
-        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers from 0, one for each of {n} images. "
+        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers, one for each of {n} images and numbered from 0. "
                          "Try scenes.codes('material').")
 
 

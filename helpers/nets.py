@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from helpers import efficientnet
-from helpers.activations import check_eval, layers
+from helpers.activations import check_eval, check_net, layers
 from helpers.errors import check_k, describe, unknown
 from helpers.images import check_images, numbers
 from helpers.weights import read_weights, set_weights, write_weights
@@ -42,10 +42,11 @@ class Normalize(nn.Module):
             raise ValueError(f"The network is on {self.mean.device}, and got images on {x.device}; it expects both on one device. "
                              "Try images.to(net.normalize.mean.device).")
         if x.requires_grad and self.mean.is_inference():
-            raise ValueError("The network was made under torch.inference_mode(), and no gradient passes through it. Try copy.deepcopy(net).")
-        # Noise leaves [0, 1], and so may a descent; not by so much. This norm is the sum of |x|, without a copy of them; it takes a
-        # thousandth of the time of the layers. Written so that what is not a number is refused as well.
-        if not torch.linalg.vector_norm(x.detach(), 1, dtype=torch.promote_types(x.dtype, torch.float32)) <= 5 * x.numel():
+            raise ValueError("The network was made in torch.inference_mode(), so no gradient passes through it. Try copy.deepcopy(net).")
+        # Noise leaves [0, 1], not by so much; but a descent's pixels may, on the way of LBFGS. This norm is the sum of |x|, without a
+        # copy of them, in a thousandth of the time of the layers. What is not a number is not below the limit.
+        limit = float("inf") if x.grad_fn or isinstance(x, nn.Parameter) else 5 * x.numel() + 1
+        if not torch.linalg.vector_norm(x.detach(), 1, dtype=torch.promote_types(x.dtype, torch.float32)) < limit:
             raise ValueError(f"The network got pixels from {x.min():.3g} to {x.max():.3g}; it expects them from 0 to 1. Try x / 255.")
         return (x.to(self.mean.dtype) - self.mean) / self.std      # a network computes in the precision of its weights
 
@@ -155,6 +156,7 @@ def top_classes(net, x, k=5):
 
 def class_index(net, name):
     """The number of a class by its name: class_index(net, "goose")."""
+    check_net(net)
     if name not in net.classes:
         raise unknown("class", name, net.classes)
     return net.classes.index(name)

@@ -152,13 +152,13 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     of equals the first. A box is the receptive field of that place, the part inside the image; all of the image where a map
     has one place only. A value of 0 after a ReLU means that the channel never fired. Zeiler & Fergus 2014, section 4.
     """
+    find_layer(net, layer)
     if torch.is_tensor(images):
-        check_images(images), check_count(batch, "images at a time")
+        check_k(k, len(images) if images.ndim else 0, "images"), check_images(images), check_count(batch, "images at a time")
     elif not hasattr(images, "__iter__"):
         raise TypeError(f"Got {describe(images)}; expected images (n, 3, h, w), or what gives batches of them one by one.")
     check_count(k, "images for each channel")
-    k, tops = int(k), None
-    places = field = None
+    tops = places = field = None
     seen = 0
     for x in images.split(int(batch)) if torch.is_tensor(images) else images:
         x = x if torch.is_tensor(x) else x[0]
@@ -170,7 +170,7 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         if tops is None:
             tops, places = peaks[:0], torch.zeros(1, a.shape[1], 5, dtype=torch.long, device=a.device)
         before = len(tops)
-        tops, order = (v[:k] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))   # of equals, the first stays
+        tops, order = (v[:int(k)] for v in torch.cat([tops, peaks]).sort(dim=0, descending=True, stable=True))  # of equals, the first stays
         places = places.gather(0, order.clamp(max=max(before - 1, 0))[..., None].expand(-1, -1, 5))
         rank, channel = (order >= before).nonzero().T           # where a peak is, is asked only of those that are among the best now
         number = order[rank, channel] - before
@@ -208,7 +208,7 @@ def unit_gradient(net, x, layer, channel, units):
         if not (0 <= channel < a.shape[1] and (units >= 0).all() and max(i) < a.shape[2] and max(j) < a.shape[3]):
             raise ValueError(f"Got channel {channel} and units {units.tolist()}; expected one of the {a.shape[1]} channels of {layer!r}, "
                              f"and rows and columns of its map for images of {x.shape[2]} x {x.shape[3]} pixels. Try TopPatches.units.")
-        return a[torch.arange(len(z)), channel, i, j]
+        return a[torch.arange(len(z)), channel, torch.tensor(i), torch.tensor(j)]
 
     found, whole = gradient_of(unit, torch.cat([x[part] for part in parts])), torch.zeros_like(x)
     for part, one in zip(parts, found.split(1)):

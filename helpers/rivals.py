@@ -19,8 +19,8 @@ def edges(x):
     """How fast the brightness changes, (b,3,h,w) -> (b,h,w): Sobel's filters. It never asks a network."""
     from scipy import ndimage  # not at the top: with what it imports, it takes most of a second
     check_images(x)
-    each = [np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in wide(x.detach()).mean(1).cpu().numpy()]     # one by one:
-    return torch.from_numpy(np.stack(each)).to(x)       # of a stack, Sobel's filters would smooth from picture to picture, too
+    greys = wide(x.detach()).mean(1).cpu().numpy()      # one by one: of a stack, Sobel's filters would smooth from picture to picture, too
+    return torch.from_numpy(np.stack([np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1))) for grey in greys])).to(x)
 
 
 def contrast(x):

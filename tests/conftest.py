@@ -13,16 +13,14 @@ def images():
     return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def tiny_net(**how):
-    """A CourseNet with random weights, frozen, as load_net gives it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return CourseNet([f"class {k}" for k in range(10)], **how).eval().requires_grad_(False)
-
-
 @pytest.fixture(scope="session")
 def random_net():
-    return tiny_net()
+    """A CourseNet with random weights, frozen, as load_net gives it."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    net = CourseNet([f"class {k}" for k in range(10)]).eval().requires_grad_(False)
+    torch.set_rng_state(state)
+    return net
 
 
 class Unchanged:

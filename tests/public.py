@@ -13,10 +13,22 @@ import torch
 
 import helpers
 from helpers import (
-    activations, adversarial, ascent, attribution, blind, dream, evaluation, features, images, interact, inversion, losses, nets,
-    optimize, param, patches, rivals, segmentation, show, significance, spectrum, style, texture, transforms,
+    activations,
+    ascent,
+    attribution,
+    blind,
+    evaluation,
+    features,
+    images,
+    interact,
+    losses,
+    nets,
+    optimize,
+    param,
+    show,
+    style,
+    transforms,
 )  # fmt: skip
-from tests.conftest import tiny_net
 
 
 def functions():
@@ -26,8 +38,8 @@ def functions():
         name = info.name.removeprefix("helpers.")
         if name.split(".")[0] not in ("recipes", "exercises"):
             module = importlib.import_module(info.name)
-            found |= {f"{name}.{key}": f for key, f in vars(module).items()
-                      if not key.startswith("_") and getattr(f, "__module__", None) == info.name and (inspect.isroutine(f) or inspect.isclass(f))}
+            own = [(key, f) for key, f in vars(module).items() if inspect.isroutine(f) or inspect.isclass(f)]
+            found |= {f"{name}.{key}": f for key, f in own if f.__module__ == info.name and not key.startswith("_")}
     return found
 
 
@@ -78,14 +90,27 @@ def amount(value):
     return Arg("amount", lambda: value)
 
 
+class Small(nets.CourseNet):
+    """A CourseNet of few channels, so that thousands of calls take less than a minute."""
+
+    CONV = {name: (8, kernel, stride) for name, (_, kernel, stride) in nets.CourseNet.CONV.items()}
+    FC = {"fc6": 32, "fc7": 16}
+
+
+def small_net(**how):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Small([f"class {k}" for k in range(10)], **how).eval().requires_grad_(False)
+
+
 @cache
 def random_net():
-    return tiny_net()
+    return small_net()
 
 
 NET = Arg("net", random_net)
 ITSELF = Arg("itself", random_net)      # called, not given to a technique: also while training
-SCORE = Arg("score", lambda: lambda x: random_net()(x)[:, 2])
+SCORE = Arg("score", lambda: lambda x: random_net()(x)[:, 2])      # a technique can't see the mode of the network behind a score
 
 
 class Call:
@@ -136,10 +161,12 @@ CALLS = {
     "activations.layers": Call(lambda net: list(activations.layers(net)), net=NET),
     "activations.find_layer": Call(lambda net, name: str(activations.find_layer(net, name)), net=NET, name=layer()),
     "activations.activations": Call(net=NET, x=pictures(kind="seen"), names=layer()),
+    "activations.check_net": Call(net=NET),
     "activations.check_eval": Call(net=NET),
     "adversarial.perturb": Call(score=SCORE, x=pictures(), epsilon=amount(0.3), steps=count(2), restarts=1),
     "adversarial.fool": Call(net=NET, x=pictures(), labels=labels(1, 2), targets=labels(3, 4), step=amount(0.1), steps=count(2)),
-    "ascent.ascend": Call(lambda net, classes, image, steps: ascent.ascend(net, classes, steps=steps, image=param.PixelImage(image)),
+    "ascent.ascend": Call(lambda net, classes, image, steps: ascent.ascend(
+        net, classes, steps=steps, image=param.PixelImage(image), optimizer=lambda p: optimize.NormalizedGradient(p, lr=0.2)),
                           net=NET, classes=labels(1, 2), image=pictures(), steps=count(2)),
     "ascent.grey_noise": Call(lambda net, n: ascent.grey_noise(net, n, 0)(), net=NET, n=count(1)),
     "ascent.class_pictures": Call(net=NET, classes=labels(1, 2, kind="classes"), batch=count(1), steps=count(1)),
@@ -178,10 +205,15 @@ CALLS = {
     "features.PCA": Call(lambda x, new: features.pca(x, 2)(new), x=rows(6, 4), new=rows(3, 4, seed=1)),
     "features.pca": Call(x=rows(6, 4), k=count(2)),
     "features.linear_probe": Call(features=rows(6, 4), labels=labels(0, 1, 2, 0, 1, 2, kind="codes")),
-    "features.Probe": Call(lambda net, x, labels: (probe(net)(x), probe(net).accuracy(x, labels)), net=NET, x=pictures(), labels=labels(1, 0, kind="codes")),
+    "features.Probe": Call(lambda net, x, labels: (probe(net)(x), probe(net).accuracy(x, labels)), net=NET,
+                           x=pictures(), labels=labels(1, 0, kind="codes")),
     "features.fit_probe": Call(lambda net, images, labels, layer: features.fit_probe(net, images, labels, layer).weight,
                                net=NET, images=pictures(4), labels=labels(0, 1, 1, 0, kind="codes"), layer=layer()),
     "images.check_images": Call(x=pictures()),
+    "images.check_floats": Call(x=rows(2, 3), what="a table", finite=True),
+    "images.numbers": Call(x=rows(2, 3, kind="anything"), what="numbers"),
+    "images.scaled": Call(images=pictures(kind="ours"), size=(12, 12), mode="bilinear"),
+    "images.wide": Call(x=rows(2, 3, kind="ours")),
     "images.in_double": Call(x=rows(2, 3, kind="anything")),
     "images.to_pil": Call(image=ONE),
     "images.center_crop": Call(images=pictures(), shape=count(12)),
@@ -203,16 +235,19 @@ CALLS = {
     "nets.Normalize": Call(lambda net, x: net.normalize(x), net=ITSELF, x=pictures(kind="seen")),
     "nets.Network": Call(lambda net, x: net(x), net=ITSELF, x=pictures(kind="seen")),
     "nets.CourseNet": Call(lambda net, x: net(x), net=ITSELF, x=pictures(kind="seen")),
+    "nets.class_index": Call(net=NET, name=Arg("layer", lambda: "class 3")),
     "nets.layer_names": Call(net=NET),
     "nets.top_classes": Call(net=NET, x=pictures(), k=count(3)),
     "nets.check_classes": Call(net=NET, classes=labels(1, 2), n=2, device="cpu"),
     "optimize.steepest": Call(gradient=pictures(kind="gradient"), norm="l2"),
     "optimize.NormalizedGradient": Call(lambda x, lr: normalized_step(x, lr), x=rows(2, 3, kind="ours"), lr=amount(1.0)),
-    "optimize.descend": Call(lambda image, steps: optimize.descend(param.PixelImage(image), bright, steps=steps), image=ONE, steps=count(2)),
+    "optimize.descend": Call(lambda image, steps: optimize.descend(param.PixelImage(image), bright, steps=steps),
+                             image=ONE, steps=count(2)),
     "optimize.last": Call(lambda image: optimize.last(iter([optimize.Step(1, 0.0, image)])), image=rows(1, 3, kind="ours")),
     "optimize.project_l2": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
     "optimize.project_linf": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
     "optimize.check_ball": Call(x=pictures(kind="pixels"), center=pictures(seed=1), epsilon=amount(0.5)),
+    "param.parameter": Call(x=rows(2, 3, kind="ours")),
     "param.PixelImage": Call(lambda start: param.PixelImage(start)(), start=pictures()),
     "param.FourierImage": Call(lambda start: param.FourierImage(start)(), start=pictures()),
     "param.MacoImage": Call(lambda magnitude, phase: param.MacoImage(magnitude, phase)(),
@@ -221,7 +256,8 @@ CALLS = {
     "param.mean_magnitude": Call(photographs=pictures()),
     "patches.receptive_field": Call(net=NET, layer=layer(), image=count(24)),
     "patches.top_patches": Call(net=NET, images=pictures(), layer=layer(), k=count(2), batch=count(1)),
-    "patches.unit_gradient": Call(net=NET, x=pictures(), layer=layer(), channel=1, units=Arg("units", lambda: torch.tensor([[1, 2], [3, 4]]))),
+    "patches.unit_gradient": Call(net=NET, x=pictures(), layer=layer(), channel=1,
+                                  units=Arg("units", lambda: torch.tensor([[1, 2], [3, 4]]))),
     "rivals.centre": Call(x=pictures()),
     "rivals.edges": Call(x=pictures()),
     "rivals.contrast": Call(x=pictures()),
@@ -236,7 +272,8 @@ CALLS = {
     "show.dots": Call(image=pictures(1, kind="pixels"), seeds=Arg("seeds", lambda: (drawn(1, 24, 24) * 3).long() - 1), every=count(4)),
     "show.make_grid": Call(images=pictures(kind="pixels"), columns=count(2), gap=1),
     "show.picture_map": Call(images=pictures(), points=rows(2, 2, kind="points"), cells=count(3), side=count(8)),
-    "show.crop_boxes": Call(images=pictures(kind="pixels"), boxes=Arg("boxes", lambda: torch.tensor([[0, 0, 8, 8], [4, 4, 20, 20]])), side=count(8)),
+    "show.crop_boxes": Call(images=pictures(kind="pixels"), boxes=Arg("boxes", lambda: torch.tensor([[0, 0, 8, 8], [4, 4, 20, 20]])),
+                            side=count(8)),
     "show.fit_width": Call(image=ONE, width=count(20)),
     "show.png": Call(image=ONE, width=count(20)),
     "show.compare": Call(lambda image, values: show.compare(image, values, captions=["a", "b"]), image=ONE, values=maps(1)),
@@ -252,6 +289,8 @@ CALLS = {
     "style.style_transfer": Call(lambda net, content, style_image, layer, steps: style.style_transfer(
         net, content, style.style_grams(net, style_image, ["conv2"]), content_layer=layer, steps=steps, border=4, optimizer=sgd),
         net=NET, content=pictures(), style_image=pictures(1, seed=1, kind="seen"), layer=layer(), steps=count(1)),
+    "style.ConditionalInstanceNorm": Call(lambda x: style.ConditionalInstanceNorm(5)(x, torch.ones(2, 1)).detach(),
+                                          x=rows(2, 5, 4, 4, kind="ours")),
     "style.TransformNet": Call(lambda x, mix: transform_net()(x, mix), x=ONE, mix=Arg("mixture", lambda: torch.tensor([0.25, 0.75]))),
     "texture.efros_leung": Call(source=pictures(1, 9, 9), size=count(5), window=count(3)),
     "texture.grow": Call(source=pictures(1, 9, 9), size=count(5), window=count(3)),
@@ -286,7 +325,7 @@ def normalized_step(x, lr):
 
 
 def probe(net):
-    return features.Probe(net, "fc7", drawn(256, 2), drawn(2))
+    return features.Probe(net, "fc7", drawn(16, 2), drawn(2))
 
 
 @cache
@@ -294,3 +333,52 @@ def transform_net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return style.TransformNet(2, width=4, blocks=1).eval().requires_grad_(False)
+
+
+# ---- Those of which less is tried, and why ----
+
+# They take no tensor and no network: their parameters have other names than those that do.
+TENSORLESS = """
+activations.name_list art.colours art.draw_style art.ink art.style_image attribution.starts efficientnet.conv
+errors.check_count errors.check_k errors.check_positive errors.unknown images.full_precision
+images.imagenette images.load_image images.load_tiles images.pair images.photos images.Photos interact.ask interact.board
+interact.errors_in interact.explore interact.file_button interact.play interact.upload interact.uploaded interact.Line
+nets.at_hand nets.fast nets.has_bf16 nets.imagenet_classes nets.load_net nets.load_torchvision nets.load_weights
+nets.torchvision_weights param.frequencies rivals.untrained show.beside show.chart show.credit show.figure style.load_transform_net
+transforms.uniform weights.read_weights world.scenes.draw_attributes world.scenes.linear world.scenes.read_tiles
+world.scenes.render_scenes world.scenes.rotation world.scenes.scenes
+""".split()
+
+# Steps inside one computation, or layers of one network. What they get, others have checked; no notebook imports them.
+STEPS = {
+    "art": "a drawing, of NumPy arrays, that draw_style asks for",
+    "attribution": "how a ReLU was called: relu_backward asks",
+    "decode": "a picture file, of PIL images, that load_image decodes; `run.py trust pictures` tries thousands",
+    "efficientnet": "layers of EfficientNet-Lite0",
+    "errors": "an error in words, about anything",
+    "evaluation": "a check, tried through those that call it",
+    "features": "a check or a step, tried through linear_probe, fit_probe and nearest_neighbors",
+    "images": "save_image writes what to_pil gives",
+    "interact": "parts of a widget",
+    "nets": "networks as files and their layers' names; tests/test_nets.py",
+    "param": "the way back from waves_of",
+    "patches": "receptive_field's way through a network",
+    "segmentation": "what grabcut does when it cannot start",
+    "show": "parts of a picture on the page",
+    "style": "layers of TransformNet",
+    "texture": "grow's check",
+    "weights": "files; `run.py trust faults` damages them",
+    "world.renderer": "the renderer's steps, whose rays come from render_scenes",
+    "world.scenes": "render_scenes' steps",
+    "world.solids": "distances of the rendered objects",
+}
+
+# They are called, too, but what they get has been checked by others: nobody asks them to refuse. No notebook imports them.
+TRUSTING = ("attribution.gradient_of", "attribution.covered", "evaluation.area", "images.in_double", "losses.relative", "optimize.steepest",
+            "param.waves_of", "segmentation.largest_part")
+
+# What neither is refused nor gives the ordinary answer: (function, argument, what was tried) -> why.
+EXCEPTIONS = {
+    ("adversarial.fool", "targets", "None"): "means that any other class will do",
+    ("attribution.grad_cam", "net", "made in inference_mode"): "PyTorch's own error says what to do; load_net makes no such network",
+}

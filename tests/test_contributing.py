@@ -54,10 +54,11 @@ def course(tmp_path_factory):
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     languages, codes = zip(*fences("CONTRIBUTING.md"))
-    assert languages == ("python", "python", "python", "markdown", "python", "python", "python", "markdown", "")
-    module, arrow, test, heading, *cells, row, commands = codes
+    assert languages == ("python", "python", "python", "python", "markdown", "python", "python", "python", "markdown", "")
+    module, arrow, call, test, heading, *cells, row, commands = codes
     (folder / "helpers" / "input_x_gradient.py").write_text(module, encoding="utf-8")
     insert(folder / "tests" / "test_architecture.py", '    "segmentation": ANYONE,\n', arrow)
+    insert(folder / "tests" / "public.py", '    "inversion.invert": ', call)
     (folder / "tests" / "test_input_x_gradient.py").write_text(test, encoding="utf-8")
     insert(folder / "README.md", "<!-- /index -->", row)
     path = folder / "notebooks" / "01_activations.ipynb"
@@ -74,8 +75,8 @@ def course(tmp_path_factory):
 def test_the_new_technique_passes_the_tests_that_the_page_names(course):
     folder, _, tests = course
     python(folder, "-m", "ruff", "check", "--no-cache", "helpers/input_x_gradient.py", "notebooks", *tests)
-    said = python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "input_x_gradient or circle or Input")
-    assert "6 passed" in said, said      # its three, its arrow, no circle, its row of the index
+    said = python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "input_x_gradient or circle or Input or forgotten")
+    assert "9 passed" in said, said      # its three, its arrow, no circle, its row, its call and input_gradient's, none forgotten
 
 
 def test_the_new_section_runs_and_keeps_to_the_rules(course):
