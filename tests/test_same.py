@@ -52,8 +52,8 @@ def test_another_processor(base, tmp_path):
 
 
 def test_a_difference_would_be_seen(base):
-    moved = base | {"scores": base["scores"] * 1.001, "classes": base["classes"].roll(1)}
-    assert [each.split()[0] for each in wrong(NET, compared(moved, base))] == ["classes", "scores"]
+    moved = base | {"scores": base["scores"] * 1.001, "classes": base["classes"].roll(1), "saliency": base["saliency"] * torch.nan}
+    assert [each.split()[0] for each in wrong(NET, compared(moved, base))] == ["classes", "scores", "saliency"]
 
 
 def test_the_cat_is_an_espresso_by_a_margin():

@@ -89,7 +89,7 @@ def quantities(name, *, channels_last=False):
     grams = style_grams(net, cat, [low])
     noise = PixelImage.noise(side, side, batch=2, generator=torch.Generator().manual_seed(0)).to(**layout)
     climbs = {
-        "ascent" if side == 64 else WILD: (noise().detach(), last(ascend(net, k[:2], image=noise, steps=32))),
+        "ascent" if side == 64 else WILD: (noise().detach().clone(), last(ascend(net, k[:2], image=noise, steps=32))),
         "inversion": (0, last(invert(net, cat, low, steps=8))),
         "style": (x[1:2], last(style_transfer(net, x[1:2], grams, content_layer=low, steps=6))),
         "dream": (cat, last(dream(net, cat, low, steps=3, octaves=2))),
@@ -120,10 +120,10 @@ def quantities(name, *, channels_last=False):
 
 
 def distance(a, b):
-    """|a - b| / |b|; of decisions, the share that differs."""
+    """|a - b| / |b|; of decisions, the share that differs; infinite where one is no number."""
     if a.dtype == torch.long:
         return (a != b).float().mean().item()
-    return ((a - b).double().norm() / b.double().norm().clamp(min=1e-12)).item()
+    return ((a - b).double().norm() / b.double().norm().clamp(min=1e-12)).nan_to_num(nan=torch.inf).item()
 
 
 def compared(found, base):
