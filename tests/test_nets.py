@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from helpers import nets
 from helpers.nets import (
