@@ -1,8 +1,10 @@
 """Marks in a page of text, and what is written between them."""
 
+import json
+
 import pytest
 
-from helpers.recipes.marks import write_between
+from helpers.recipes.marks import write_between, write_figures
 
 
 @pytest.mark.parametrize("page, written", [
@@ -24,3 +26,8 @@ def test_half_a_pair_is_told(tmp_path, page):
     with pytest.raises(ValueError, match="page.md has not one <!-- a --> and, after it, one <!-- /a -->. Try"):
         write_between(path, "a", "text")
     assert path.read_text(encoding="utf-8") == page
+
+
+def test_figures_have_four_digits(tmp_path):
+    write_figures(tmp_path / "figures.json", {"a": [0.123456, 1.0, True, 123456], "b": {"c": (1234567.0, None, "1.23456")}})
+    assert json.loads((tmp_path / "figures.json").read_text()) == {"a": [0.1235, 1.0, True, 123456], "b": {"c": [1235000.0, None, "1.23456"]}}

@@ -5,7 +5,6 @@ features is trained for them, on other scenes. With --write the figures go into 
 """
 
 import argparse
-import json
 import time
 from collections import OrderedDict
 from functools import partial
@@ -19,8 +18,8 @@ from torch import nn
 from helpers.attribution import grad_cam, integrated_gradients, occlusion, relu_backward, saliency, smooth_grad
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
 from helpers.features import codes
-from helpers.files import write_text
 from helpers.nets import DATA, OURS, Network, fast, load_net
+from helpers.recipes.marks import write_figures
 from helpers.rivals import centre, contrast, detail, edges, untrained
 from helpers.transforms import blur_maps, gaussian_blur
 from helpers.world.scenes import SHAPES, render_scenes
@@ -140,7 +139,7 @@ def main(argv=None):
               f"{table(figures)}\n+ better, - worse, . neither, than {', than '.join(RIVALS)} (95% intervals)", flush=True)
     if args.write:
         command = f"python -m helpers.recipes.league --scenes {args.scenes} --write"
-        write_text(DATA / "league.json", json.dumps({"command": command, "networks": found}) + "\n")
+        write_figures(DATA / "league.json", {"command": command, "networks": found})
 
 
 if __name__ == "__main__":

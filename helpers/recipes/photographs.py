@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torchvision.ops import box_iou, masks_to_boxes
 
 from helpers.evaluation import bootstrap, mass_inside, pointing_game
-from helpers.files import write_text
 from helpers.images import resize
 from helpers.nets import DATA, class_index, load_net
 from helpers.recipes.league import AT_ONCE, SIZE, maps_of
+from helpers.recipes.marks import write_figures
 from helpers.recipes.seeds import cut_out
 from helpers.recipes.tiny_imagenet import read_boxes, read_val
 from helpers.rivals import untrained
@@ -137,7 +137,7 @@ def main(argv=None):
             stored["networks"][name] = {"photographs": len(images), "small": small.sum().item(), "mean box": area.mean().item(), **right,
                                         "methods": figures}
             stored["command"] = f"python -m helpers.recipes.photographs --data DIR --each {args.each} --write"
-            write_text(path, json.dumps(stored) + "\n")
+            write_figures(path, stored)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ figures go into data/seeds.json, which the notebook shows.
 """
 
 import argparse
-import json
 import time
 import warnings
 from functools import partial
@@ -15,9 +14,9 @@ import torch
 
 from helpers.attribution import grad_cam, occlusion, saliency, smooth_grad
 from helpers.evaluation import bootstrap, mask_iou
-from helpers.files import write_text
 from helpers.nets import DATA, PHOTOGRAPHS, load_net
 from helpers.recipes.league import own
+from helpers.recipes.marks import write_figures
 from helpers.rivals import centre, edges, untrained
 from helpers.segmentation import grabcut
 from helpers.transforms import blur_maps, gaussian_blur
@@ -88,7 +87,7 @@ def main(argv=None):
             print(f"{name:44}" + "".join(f"{start} {f['mean']:.2f}   " for start, f in found[name][place].items()), flush=True)
     if args.write:
         command = f"python -m helpers.recipes.seeds --scenes {args.scenes} --write"
-        write_text(DATA / "seeds.json", json.dumps({"command": command, "scenes": args.scenes, "maps": found}, indent=1) + "\n")
+        write_figures(DATA / "seeds.json", {"command": command, "scenes": args.scenes, "maps": found})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ go into data/strengths.json, which the notebook shows.
 """
 
 import argparse
-import json
 import time
 from functools import partial
 
@@ -13,9 +12,9 @@ import torch
 
 from helpers.attribution import grad_cam, integrated_gradients, occlusion, smooth_grad
 from helpers.evaluation import bootstrap, deletion, insertion, mass_inside, pointing_game
-from helpers.files import write_text
 from helpers.nets import DATA, PHOTOGRAPHS, fast, load_net
 from helpers.recipes.league import MEASURES, own
+from helpers.recipes.marks import write_figures
 from helpers.transforms import gaussian_blur
 from helpers.world.scenes import scenes
 
@@ -74,7 +73,7 @@ def main(argv=None):
     if args.write:
         command = f"python -m helpers.recipes.strengths --scenes {args.scenes} --write"
         stored = {"command": command, "scenes": args.scenes, "reference": REFERENCE, "methods": figures}
-        write_text(DATA / "strengths.json", json.dumps(stored) + "\n")
+        write_figures(DATA / "strengths.json", stored)
 
 
 if __name__ == "__main__":
