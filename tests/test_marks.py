@@ -30,4 +30,5 @@ def test_half_a_pair_is_told(tmp_path, page):
 
 def test_figures_have_four_digits(tmp_path):
     write_figures(tmp_path / "figures.json", {"a": [0.123456, 1.0, True, 123456], "b": {"c": (1234567.0, None, "1.23456")}})
-    assert json.loads((tmp_path / "figures.json").read_text()) == {"a": [0.1235, 1.0, True, 123456], "b": {"c": [1235000.0, None, "1.23456"]}}
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert found == {"a": [0.1235, 1.0, True, 123456], "b": {"c": [1235000.0, None, "1.23456"]}}
