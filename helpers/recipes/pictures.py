@@ -31,7 +31,7 @@ def row(pictures, titles, path, *, columns, width):
         ax.set_xticks([]), ax.set_yticks([]), ax.spines[:].set_visible(False)
         ax.set_xlabel(title, fontsize=9)
     with whole(path) as beside:
-        fig.savefig(beside, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"quality": 82, "method": 6})
+        fig.savefig(beside, dpi=110, bbox_inches="tight", pad_inches=0.05, pil_kwargs={"quality": 70, "method": 6})
     plt.close(fig)
 
 
