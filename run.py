@@ -174,7 +174,8 @@ def inside(*arguments, cwd=ROOT):
     prepare()
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    child = subprocess.Popen([PYTHON, *arguments], cwd=cwd)
+    wish = {} if BACKEND == "auto" else {"UV_TORCH_BACKEND": BACKEND}
+    child = subprocess.Popen([PYTHON, *arguments], cwd=cwd, env=os.environ | wish)
     code = child.wait()
     return code if code >= 0 else 128 - code
 

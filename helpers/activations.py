@@ -21,7 +21,8 @@ def check_net(net):
 def check_eval(net):
     """Raises TypeError unless net is a network, ValueError if an answer would depend on the batch or on chance, as while training."""
     check_net(net)
-    if net.training and any(isinstance(module, CHANGING) and module.training for module in net.modules()):
+    changing = lambda module: isinstance(module, CHANGING) or type(module).__name__ == "StochasticDepth"       # the last is torchvision's
+    if net.training and any(changing(module) and module.training for module in net.modules()):
         raise ValueError("Got a network in training mode, with batch norm or dropout; expected eval mode. Try net.eval().")
 
 

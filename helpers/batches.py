@@ -4,7 +4,7 @@ import torch
 
 from helpers.errors import check_count
 
-SIGNS = "allocate memory", "out of memory", "ALLOC_FAILED", "bad_alloc"         # how CPUs, GPUs and their libraries say it
+SIGNS = "allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc"       # how CPUs, GPUs and libraries say it
 
 
 def in_batches(run, items, batch):

@@ -100,9 +100,13 @@ def limit(image):
 def scans(file):
     """In how many passes a JPEG is drawn: 1, or as many as it says if the first does not draw all of the picture."""
     file.seek(0)
-    image = JpegImageFile(file)     # leaves the file behind the first marker of a scan
-    components = file.read(3)[-1]
-    return 1 if components == image.layers and not image.info.get("progressive") else 1 + file.read().count(b"\xff\xda")
+    image = JpegImageFile(file)             # leaves the file behind the head of the first scan
+    size = 8 + 2 * image.layers             # of this head, with its marker, if the scan is of all components
+    file.seek(file.tell() - size)
+    of_all = file.read(size).startswith(b"\xff\xda" + bytes([0, size - 2, image.layers]))
+    if of_all and not image.info.get("progressive"):
+        return 1
+    return 1 + file.read().split(b"\xff\xd9")[0].count(b"\xff\xda")       # up to the end of the picture: a film may follow
 
 
 def check_pixels(image, millions, kind):

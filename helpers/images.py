@@ -241,6 +241,7 @@ def imagenette(folder, *, size=64, split="val", download=True):
     def prepare(picture):
         return load_image(picture, size=size)[0]
 
+    folder = Path(folder).expanduser()
     try:
         return Imagenette(folder, split=split, size="160px", transform=prepare)     # it may be there already
     except RuntimeError:

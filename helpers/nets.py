@@ -205,6 +205,8 @@ def load_torchvision(name, weights):
         raise ValueError(f"The file of the weights of {name} is damaged, or holds more than weights; it was not run. "
                          f"Try to delete it in {torch.hub.get_dir()}, and load it again.") from None
     except (OSError, RuntimeError, HTTPException) as error:     # no network; a hash that does not match
+        if weights is None:
+            raise
         raise ValueError(f"The weights of {name} are not in the cache, or unreadable, and could not be downloaded: {one_line(error)}. "
                          f"Try load_net('coursenet'), which is shipped, or load_net({name!r}, weights=None) for random ones.") from None
     for module in model.modules():

@@ -52,6 +52,7 @@ class FourierImage(nn.Module):
     a step moves all of them about as they occur in photographs. Pixels stay within (0, 1) without being clamped.
     """
 
+    @torch.inference_mode(False)        # or no gradient could pass through what it keeps
     def __init__(self, start):
         """Starts from an image (b,3,h,w) in [0, 1]; black and white are moved to 1% and 99%."""
         super().__init__()
@@ -66,6 +67,7 @@ class FourierImage(nn.Module):
         self.spectrum = parameter(torch.view_as_real(waves).contiguous())
 
     @classmethod
+    @torch.inference_mode(False)
     def noise(cls, height, width, *, batch=1, sigma=0.01, generator=None, device=None):
         """Nearly grey: a spectrum of Gaussian noise of standard deviation `sigma`; one image, or `batch` of them."""
         height, width = pair((height, width))
@@ -86,6 +88,7 @@ class MacoImage(nn.Module):
     The picture can then be neither speckle nor flat: whatever its phases, it has a photograph's share of slow and fast waves.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, magnitude, phase):
         """Magnitudes (3,h,w//2+1) as `mean_magnitude` gives them, and phases in radians, (b,3,h,w//2+1)."""
         super().__init__()

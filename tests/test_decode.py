@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from helpers.decode import MAX_SIDE, opened
+from helpers.decode import MAX_SIDE, opened, scans
 from helpers.images import load_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -470,3 +470,12 @@ def test_random_bytes_give_a_picture_or_a_sentence():
     starts = [b""] + [data[:chance.randrange(4, 60)] for data in samples().values()]
     for _ in range(200):
         picture_or_sentence(chance.choice(starts) + chance.randbytes(chance.randrange(300)))
+
+
+def test_what_follows_a_jpeg_is_no_part_of_it():
+    """A phone puts a film behind a photograph: its bytes are not counted as passes in which the picture is drawn."""
+    noise = Image.effect_noise((64, 48), 50).convert("RGB")
+    for options, passes in (({}, 1), ({"subsampling": 0}, 1), ({"progressive": True}, 10)):
+        data = encoded(noise, "JPEG", **options)
+        assert scans(io.BytesIO(data)) == scans(io.BytesIO(data + b"\xff\xda" * 200)) == passes
+    assert scans(io.BytesIO(encoded(noise.convert("L"), "JPEG"))) == scans(io.BytesIO(encoded(noise.convert("CMYK"), "JPEG"))) == 1

@@ -55,7 +55,7 @@ def server(monkeypatch):
 
     monkeypatch.setenv("no_proxy", "*")
     for module in (nets, images):
-        monkeypatch.setattr(module, "patience", lambda: patience(0.3))
+        monkeypatch.setattr(module, "patience", lambda: patience(0.3 if server.how in ("silent", "stalls") else 20))
     done, server = threading.Event(), ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.how, server.asked, server.daemon_threads = "whole", 0, True
     server.address = f"http://127.0.0.1:{server.server_port}"

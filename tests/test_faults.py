@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,13 +48,11 @@ needs_rights = pytest.mark.skipif(os.name == "nt", reason="Windows has other rig
 
 
 @pytest.fixture
-def shared(tmp_path_factory):
-    """A folder that others may enter, too."""
-    folder = tmp_path_factory.mktemp("shared")
-    for path in (folder, *list(folder.parents)[:2]):
-        if path.stat().st_uid == os.getuid():
-            path.chmod(0o755)
-    return folder
+def shared():
+    """A folder that others may enter, too: pytest's own are for one user."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 # ---- Weights ----
@@ -188,11 +187,12 @@ WRITERS = {
 def room(size):
     """Files may grow to so many bytes: what is written beyond that fails, half-way, as on a full disk."""
     resource = pytest.importorskip("resource")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @needs_rights
@@ -260,9 +260,17 @@ def test_links_devices_and_guarded_files_stay_what_they_are(shared):
     link.symlink_to(real)
     write_text(link, "new"), write_text(os.devnull, "x")
     assert link.is_symlink() and real.read_text() == "new" and not Path(os.devnull).is_file()
+    real.chmod(0o640), write_text(link, "newer")
+    assert real.stat().st_mode & 0o777 == 0o640
     real.chmod(0o444), shared.chmod(0o777)
     with as_anyone(), pytest.raises(ValueError, match="Permission denied"):
         write_text(real, "newer")
+
+
+def test_a_mistake_in_what_is_written_is_no_fault_of_the_disk(tmp_path):
+    with pytest.raises(KeyError, match="nothing"), whole(tmp_path / "file") as beside:
+        beside.write_text({}["nothing"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_that_is_cut_or_of_another_training(tmp_path, tries):

@@ -6,6 +6,7 @@ import random
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,8 @@ def test_interrupted_by_a_signal(name, random_net, unchanged, expected, tries):
         for _ in range(10 if ALL else 2):
             with contextlib.suppress(KeyboardInterrupt):
                 signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 0.05))
-                while True:
+                end = time.monotonic() + 5          # Python drops an interrupt that comes in a destructor
+                while time.monotonic() < end:
                     CALLS[name](random_net)
             # In the microseconds in which a hook comes or goes it may be left behind. Then it does nothing:
             assert torch.equal(random_net(X), said)
@@ -184,14 +186,14 @@ def test_a_loop_that_is_left_half_way(name, random_net, unchanged, expected, tri
     tries("as if it had not begun")
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("bootstrap", "efros_leung")])       # they ask no network
 def test_a_layer_that_fails(name, random_net, unchanged, tries):
     """An error inside the network or its score"""
     def fail(module, inputs, output):
         raise ZeroDivisionError
-    before, handle = ambience(), random_net.conv5.register_forward_hook(fail)
+    before, handle = ambience(), random_net.conv1.register_forward_hook(fail)
     try:
-        with unchanged(random_net, X), contextlib.suppress(ZeroDivisionError):      # some calls never come that far
+        with unchanged(random_net, X), pytest.raises(ZeroDivisionError):
             CALLS[name](random_net)
     finally:
         handle.remove()

@@ -375,3 +375,12 @@ def test_a_step_just_outside_the_ball_is_shortened():
     x, away = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 3, 64, 64)
     away[0, 0, 0, 0] = 1
     assert (project_l2(x + 0.2001 * away, x, 0.2) - x).norm().item() == pytest.approx(0.2, abs=2e-5)
+
+
+@pytest.mark.parametrize("made", [lambda: PixelImage(torch.rand(1, 3, 8, 8)), lambda: FourierImage(torch.rand(1, 3, 8, 8)),
+                                  lambda: FourierImage.noise(8, 8), lambda: MacoImage.noise(torch.ones(3, 8, 5))])
+def test_what_is_made_in_inference_mode_can_be_descended(made):
+    with torch.inference_mode():
+        image = made()
+    steps = list(descend(image, lambda x: x.square().sum(), steps=3, optimizer=lambda p: torch.optim.Adam(p, lr=0.1)))
+    assert steps[-1].loss < steps[0].loss

@@ -303,14 +303,15 @@ def test_it_says_that_it_runs_students_code(tmp_path, capsys):
     ("{", 0, "can't be read"),
     ('[1, "\\u001b[2J✓"]', 1, "[2J✓"),
 ])
-def test_a_verdict_that_an_answer_wrote_itself_ends_nothing_and_gets_no_more_than_all_points(text, share, says):
-    got = grade.verdict(text)
+def test_a_verdict_that_an_answer_wrote_itself_ends_nothing_and_gets_no_more_than_all_points(text, share, says, tmp_path):
+    (tmp_path / "verdict.json").write_text(text, encoding="utf-8")
+    got = grade.verdict(tmp_path / "verdict.json")
     assert got[0] == share and says in got[1] and got[1].isprintable()
 
 
 # ---- JupyterLab, and what is scanned ----
 
-def test_the_lab_keeps_jupyters_own_guards(monkeypatch):
+def test_the_lab_keeps_jupyters_own_guards(monkeypatch, tmp_path):
     """On localhost, with a token, with the check of where a request comes from."""
     import run
     given = []
@@ -322,7 +323,9 @@ from jupyterlab.labapp import LabApp
 s = LabApp.initialize_server(json.loads(sys.argv[1]))
 print([s.ip, len(s.identity_provider.token), s.allow_origin, s.disable_check_xsrf, s.allow_remote_access])"""
     options = json.dumps([str(arg) for arg in given[2:]] + ["--no-browser", "--port=0", "--allow-root"])
-    done = subprocess.run([sys.executable, "-c", code, options], capture_output=True, text=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER_")}       # not a user's own settings
+    env |= {f"JUPYTER_{kind}_DIR": str(tmp_path) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    done = subprocess.run([sys.executable, "-c", code, options], capture_output=True, text=True, env=env)
     assert done.stdout.splitlines()[-1:] == ["['localhost', 48, '', False, False]"], done.stdout + done.stderr
 
 

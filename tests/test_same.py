@@ -39,7 +39,6 @@ def test_two_threads_and_another_memory_format(base):
     found = [seen(), seen(torch.channels_last)]
     torch.set_num_threads(1)
     assert [wrong(NET, compared(each, base)) for each in found] == [[], []]
-    assert not torch.equal(found[1]["scores"], base["scores"]), "nothing was rounded in another way"
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="only there can older processors be imitated")
@@ -47,8 +46,7 @@ def test_another_processor(base, tmp_path):
     code = f"import torch, tests.test_same as t; torch.save(t.seen(), {str(tmp_path / 'seen.pt')!r})"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | ONE | SSE | {"PYTHONPATH": str(ROOT)}, check=True)
     found = torch.load(tmp_path / "seen.pt", weights_only=True)
-    assert wrong(NET, compared(found, base)) == []
-    assert not torch.equal(found["scores"], base["scores"]), "nothing was rounded in another way"
+    assert wrong(NET, compared(found, base)) == []          # `run.py trust same` looks whether the roundings do differ
 
 
 def test_a_difference_would_be_seen(base):

@@ -108,13 +108,14 @@ def marked(path, name, seed, seconds):
             stop(child)
         if not out.is_file():
             return 0.0, f"✗ its process died ({child.returncode})"
-        return verdict(out.read_text(encoding="utf-8", errors="replace"))
+        return verdict(out)
 
 
-def verdict(text):
+def verdict(path):
     """What an answer's process has written -> (share, what to say): an answer could write there too, and whatever it likes."""
     try:
-        share, says = json.loads(text)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            share, says = json.loads(file.read(10_000))
         share, says = share or 0.0, "".join(filter(str.isprintable, says.splitlines()[0]))
         return (share, says) if 0 <= share <= 1 else (0.0, f"✗ a share of {share} was reached; the most is 1")
     except Exception as error:

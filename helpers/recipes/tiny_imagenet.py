@@ -16,7 +16,7 @@ ADDRESS, MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a4
 def download(folder):
     """Tiny ImageNet (248 MB), downloaded and unpacked into `folder` once -> its folder."""
     root = folder / "tiny-imagenet-200"
-    if root.exists():
+    if (root / "val/val_annotations.txt").exists():
         return root
     try:
         with patience():
