@@ -128,3 +128,9 @@ def test_nothing_is_changed(random_net, unchanged):
 def test_small_pixels_are_grey_wherever_they_are():
     x = torch.tensor([3.0, -2.0, 0.25, 0.75]).view(1, 1, 2, 2).expand(1, 3, 2, 2)       # a descent leaves [0, 1]
     assert grey_where_small(x, (x[:, 0] - 0.5).abs(), 0.5)[0, 0].flatten().tolist() == [3, -2, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.0])
+def test_a_share_is_from_0_to_less_than_1(share):
+    with pytest.raises(ValueError, match=f"Got a share of {share}"):
+        grey_where_small(torch.rand(1, 3, 4, 4), torch.rand(1, 4, 4), share)

@@ -384,3 +384,11 @@ def test_what_is_made_in_inference_mode_can_be_descended(made):
         image = made()
     steps = list(descend(image, lambda x: x.square().sum(), steps=3, optimizer=lambda p: torch.optim.Adam(p, lr=0.1)))
     assert steps[-1].loss < steps[0].loss
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_magnitudes_and_phases_are_finite(bad):
+    good, phase = torch.ones(3, 4, 3), torch.zeros(1, 3, 4, 3)
+    for magnitude, turned in ((good * bad, phase), (good, phase + bad)):
+        with pytest.raises(ValueError, match="expected finite"):
+            MacoImage(magnitude, turned)

@@ -132,3 +132,8 @@ def test_where_the_unknown_starts_decides_on_a_colour_that_has_no_seed(disc):
     assert ground[ring].float().mean() < 0.1 and whole[ring].float().mean() > 0.9
     with pytest.raises(KeyError, match="Did you mean 'object'"):
         grabcut(image, saliency_map, unknown="objects")
+
+
+def test_both_quantiles_may_be_the_same():
+    found = seeds(torch.arange(16.0).view(1, 4, 4), background=0.5, foreground=0.5)
+    assert (found == 1).sum() == (found == -1).sum() == 8

@@ -231,3 +231,10 @@ def test_the_shipped_painter_leaves_no_lattice(style):
         painted = torch.cat([net(x, style) for x in album])
     assert lattice(painted) < LATTICE.get(style, 3)
     assert phase_variance(painted).sqrt().max() < 1 / 255        # less than one step of brightness
+
+
+def test_eight_pixels_are_enough_and_the_size_is_the_content_s_own(random_net):
+    assert TransformNet(1, width=4, blocks=1)(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    content = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0))
+    step = next(style_transfer(random_net, content, style_grams(random_net, content, RELUS), **HOW, border=4))
+    assert step.image.shape == content.shape

@@ -286,3 +286,8 @@ def test_crops_are_drawn_from_all_places():
     x = torch.arange(16.0).view(1, 1, 4, 4).expand(300, 3, 4, 4) / 16
     corners = random_crop(x, 0.5, 0.5, size=2, generator=torch.Generator().manual_seed(0))[:, 0, 0, 0] * 16
     assert corners.unique().round().tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+
+
+def test_no_border_leaves_the_picture_as_it_is():
+    x = torch.rand(1, 3, 6, 7)
+    assert torch.equal(mirror_crop(x, border=0)[0], x) and torch.equal(pad(x, 0), x) and torch.equal(jitter(x, 0), x)

@@ -40,9 +40,9 @@ MODULES = ("activations adversarial ascent attribution dream errors evaluation f
            "patches rivals segmentation significance spectrum style texture transforms weights world.renderer world.solids").split()
 # Tests of files, of the project and in a browser say nothing about a formula.
 TESTS = sorted(path for path in (ROOT / "tests").glob("test_*.py") if not any(word in path.name for word in (
-    "accessible architecture benchmarks browser contests contributing detective downloads exercises faults grade guests index "
+    "accessible architecture benchmarks browser contests contributing detective downloads exercises grade guests index "
     "interrupts league links memory notebooks poster project quiz recipe run safe slides start strange widgets").split()))
-ENOUGH = 8          # seconds: of the tests of a mutant, the quickest that together take so long are run
+ENOUGH = 8          # seconds: of each part of a mutant's tests, the quickest that together take so long are run
 REPLACE = ("BinaryOperator_Add_Sub BinaryOperator_Sub_Add BinaryOperator_Mul_Div BinaryOperator_Div_Mul BinaryOperator_FloorDiv_Mul "
            "BinaryOperator_Mod_FloorDiv BinaryOperator_Pow_Mul BinaryOperator_BitAnd_BitOr BinaryOperator_BitOr_BitAnd "
            "ComparisonOperator_Eq_NotEq ComparisonOperator_NotEq_Eq ComparisonOperator_Lt_LtE ComparisonOperator_Lt_Gt "
@@ -142,14 +142,14 @@ def record():
 
 
 def tests_of(mutant, module, lines, seconds):
-    """The tests that come by a mutant's lines; of what runs at import alone, those that come by the module. Those in the module's own
-    file are the first part, all others the second; in each, the quickest are first. Two parts, since to collect tests takes time, too.
+    """The tests that come by a mutant's lines; of what runs at import alone, those that come by the module. First those in the module's
+    own file, then all others, since to collect tests takes time, too; of each the quickest.
     """
     found = {test for line in mutant.lines for test in lines.get(str(line), [])}
     tests = sorted(found or {test for tests in lines.values() for test in tests}, key=seconds.get)
-    total = list(accumulate(map(seconds.get, tests)))
-    tests, name = tests[:max(1, bisect(total, ENOUGH))], module.split(".")[-1]
-    return [test for test in tests if name in test.split("::")[0]], [test for test in tests if name not in test.split("::")[0]]
+    own = [test for test in tests if module.split(".")[-1] in test.split("::")[0]]
+    return [part[:max(1, bisect(list(accumulate(map(seconds.get, part))), ENOUGH))]
+            for part in (own, [test for test in tests if test not in own])]
 
 
 # ---- Trying one ----

@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import nbformat
+from jupyter_core.utils import run_sync
 from mutants import SURVIVORS, mutants
 from nbclient import NotebookClient
 
@@ -33,8 +34,9 @@ finally:
 def verdict(client, cell):
     """What a cell prints in the notebook's kernel, or "✗" and the error that it ends in."""
     outputs = []
-    reply = client.kc.execute_interactive(ANSWER.format(seconds=SECONDS, cell=cell), store_history=False, stop_on_error=False,
-                                          allow_stdin=False, timeout=10 * SECONDS, output_hook=outputs.append)["content"]
+    ask = run_sync(client.kc.execute_interactive)
+    reply = ask(ANSWER.format(seconds=SECONDS, cell=cell), store_history=False, stop_on_error=False, allow_stdin=False,
+                timeout=10 * SECONDS, output_hook=outputs.append)["content"]
     if reply["status"] != "ok":
         return f"✗ {reply['ename']}: {reply['evalue']}"
     return "".join(output["content"]["text"] for output in outputs if output["msg_type"] == "stream").strip()
