@@ -193,6 +193,8 @@ def apart(work, seconds):
 def killed(module, mutant, parts, seconds):
     """Does a test of one of the parts fail with this mutant in a module's place?"""
     def work():
+        for name in [name for name in sys.modules if name.split(".")[0] == "helpers"]:      # what this script itself has imported
+            del sys.modules[name]
         sys.meta_path.insert(0, Mutated(module, mutant.source))
         return any(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]) for tests in parts if tests)
     return apart(work, round(30 + 5 * seconds)) != 0
