@@ -50,7 +50,7 @@ def pgd(mine, net, *, seed=0):
     """mine(score, x, epsilon, norm, steps, restarts, seed): pictures near x whose score is as high as can be, (b,3,h,w)."""
     x, k = with_numbers(net, 16, seed)
     loss = lambda x: F.cross_entropy(net(x), k, reduction="none")
-    flat = torch.tensor([0.0, 1.0], device=x.device).view(2, 1, 1, 1).repeat(1, *x.shape[1:])      # black and white: each step leads out of [0, 1]
+    flat = torch.tensor([0.0, 1.0], device=x.device).view(2, 1, 1, 1).repeat(1, *x.shape[1:])      # black, white: a step leaves [0, 1]
     for norm, epsilon, size in [("linf", 8 / 255, lambda d: d.flatten(1).abs().amax(1)), ("l2", 1.0, lambda d: d.flatten(1).norm(dim=1))]:
         ask = lambda restarts, norm=norm, epsilon=epsilon: called(mine, loss, x, epsilon, norm, 3, restarts, seed)
         (one, fault), (many, other) = ask(0), ask(3)
