@@ -114,3 +114,10 @@ def test_the_last_layer_asked_for_is_not_copied(random_net, images):
     found = activations(random_net, images, ["conv1", "conv2"])
     [hook.remove() for hook in hooks]
     assert found["conv2"] is made["conv2"] and found["conv1"] is not made["conv1"]
+
+
+def test_a_network_that_is_training_is_refused(images):
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Dropout()).train()
+    with pytest.raises(ValueError, match="Got a network in training mode, with batch norm or dropout; expected eval mode"):
+        activations(net, images, "0")
+    assert activations(net.eval(), images, "0")["0"].shape == (3, 2, 62, 62)

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -246,3 +248,15 @@ def test_weights_that_change_are_never_old_ones_in_bf16(monkeypatch):
     finally:
         torch.autocast_decrement_nesting()
     assert said == [2, 4]
+
+
+def test_a_network_made_in_inference_mode_says_that_no_gradient_passes(random_net, images):
+    with torch.inference_mode():
+        net = copy.deepcopy(random_net)
+    assert torch.equal(net(images), random_net(images))
+    with pytest.raises(ValueError, match="made in torch.inference_mode"):
+        net(images.requires_grad_())
+
+
+def test_dropouts_are_numbered():
+    assert [name for name in layer_names(load_net("alexnet", weights=None)) if name.startswith("drop")] == ["drop1", "drop2"]

@@ -238,3 +238,9 @@ def test_eight_pixels_are_enough_and_the_size_is_the_content_s_own(random_net):
     content = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0))
     step = next(style_transfer(random_net, content, style_grams(random_net, content, RELUS), **HOW, border=4))
     assert step.image.shape == content.shape
+
+
+@pytest.mark.parametrize("style", [-1, 2])
+def test_there_is_no_style_before_the_first_or_after_the_last(style):
+    with pytest.raises(ValueError, match=f"Got style {style}; expected 0 to 1"):
+        TransformNet(2, width=4, blocks=1)(torch.rand(1, 3, 16, 16), style)

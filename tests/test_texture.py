@@ -122,3 +122,7 @@ def test_a_ring_that_was_given_stays_as_it_is():
     before = first.clone()
     next(rings)
     assert torch.equal(first, before)
+
+
+def test_the_first_picture_is_the_start():
+    assert [int((p > 0).all(1).sum()) for p in grow(0.5 + noise(10, 10) / 2, size=(5, 5), window=3)] == [9, 25]
