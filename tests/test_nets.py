@@ -260,3 +260,9 @@ def test_a_network_made_in_inference_mode_says_that_no_gradient_passes(random_ne
 
 def test_dropouts_are_numbered():
     assert [name for name in layer_names(load_net("alexnet", weights=None)) if name.startswith("drop")] == ["drop1", "drop2"]
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet50"])
+def test_pictures_are_normalised_as_torchvision_does(name):
+    theirs = torchvision_weights(name).transforms()
+    assert nets.IMAGENET == (tuple(theirs.mean), tuple(theirs.std))
