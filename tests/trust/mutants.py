@@ -248,7 +248,8 @@ def main():
         print(f"{module}: {count - len(alive)} of {count} killed", flush=True)
     rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
     table = ["| module | mutants | killed | |", "|---|---|---|---|", *(f"| {name} | {n} | {k} | {k / n:.0%} |" for name, n, k in rows)]
-    page = "\n".join([f"{args.share:.0%} of all mutants, chosen by a hash of their text.", "", *table, "", f"Of those that live, {unread} have no reason yet in [survivors.md](trust/survivors.md)."])
+    head = f"{args.share:.0%} of all mutants, chosen by a hash of their text."
+    page = "\n".join([head, "", *table, "", f"Of those that live, {unread} have no reason yet in [survivors.md](trust/survivors.md)."])
     print(page)
     if args.write:
         write_between(ROOT / "tests" / "README.md", "mutants", page)
