@@ -1,55 +1,49 @@
-"""Pictures as points: which are nearest to one another, along which directions they differ most, and what can be read off them."""
+"""Feature space: extract features, find nearest neighbors, fit PCA and linear probes."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from helpers.activations import activations, name_list
-from helpers.batches import in_batches
-from helpers.errors import check_k, check_positive, describe
-from helpers.images import check_floats, check_images, in_double
+from helpers.activations import activations
+from helpers.attribution import check_maps
+from helpers.images import check_images
 
-GRID = 4    # places to which a map is averaged in each direction, so that every layer has a code of a manageable length
+GRID = 4        # maps are averaged to at most 4 x 4 positions
 
 
-def pooled(a):
-    """A layer's output as one row for each image: maps (b,c,h,w) are averaged to at most 4 x 4 places -> (b,d)."""
-    check_floats(a, "a layer's output", least=2)
-    return (F.adaptive_avg_pool2d(a, (min(GRID, a.shape[2]), min(GRID, a.shape[3]))) if a.ndim == 4 else a).flatten(1)
+def pool_features(a):
+    """Average maps (b,c,h,w) to at most 4 x 4 positions and flatten them, or vectors, to (b,d)."""
+    if a.ndim == 4:
+        a = F.adaptive_avg_pool2d(a, (min(GRID, a.shape[2]), min(GRID, a.shape[3])))
+    return a.flatten(1)
 
 
 @torch.no_grad()
-def codes(net, images, names, *, batch=32):
-    """What layers say of images, in one pass, (n,3,h,w) -> dict name -> (n,d); maps are averaged to 4 x 4 places.
+def extract_features(net, images, layers, *, batch=32):
+    """Extract the pooled features of layers, (n,3,h,w) -> (n,d): one name a tensor, several a dict.
 
-    A map moved by a pixel is another row of numbers; averaged, it hardly changes, and takes a hundredth of the memory.
+    Pooled, features hardly depend on a shift by a pixel and take a hundredth of the memory. Raises
+    ValueError for a layer with neither maps (b,c,h,w) nor vectors (b,d).
     """
     check_images(images)
-    names = name_list(names)
-    parts = list(in_batches(lambda x: {name: pooled(a) for name, a in activations(net, x, names).items()}, images, batch))
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    names = [layers] if isinstance(layers, str) else list(layers)
+    for name, a in activations(net, images[:1], names).items():
+        if a.ndim == 4:
+            check_maps(a, images, name)
+    found = {name: [] for name in names}
+    for x in images.split(batch):
+        for name, a in activations(net, x, names).items():
+            found[name].append(pool_features(a))
+    features = {name: torch.cat(parts) for name, parts in found.items()}
+    return features[layers] if isinstance(layers, str) else features
 
 
-def rows(x, name):
-    """One row of finite numbers for each picture, (n, ...) -> (n, d), in single precision or better."""
-    if not torch.is_tensor(x) or not x.is_floating_point():
-        raise TypeError(f"{name}: got {describe(x)}; expected features as a float tensor (n, ...). Try x.float().")
-    if x.ndim < 2 or 0 in x.shape:
-        raise ValueError(f"{name}: got {describe(x)}; expected features (n, ...) of at least one picture. Try x[None] for a single one.")
-    x = x.detach().flatten(1)
-    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    if not x.norm(dim=1).isfinite().all():      # one fast pass: a row with such a number has such a norm
-        raise ValueError(f"{name}: some features are infinite or not a number, or too large to be squared; expected finite ones.")
-    return x
-
-
-# ---- Neighbours ----
-
-@dataclass(frozen=True, eq=False)
-class Neighbors:
-    """For each query its neighbours, nearest first: distances (q,k) and indices (q,k) into the gallery."""
+class Neighbors(NamedTuple):
+    """The nearest neighbors of each query, nearest first: distances and gallery indices, (q,k)."""
 
     distances: torch.Tensor
     indices: torch.Tensor
@@ -57,134 +51,72 @@ class Neighbors:
 
 @torch.no_grad()
 def nearest_neighbors(queries, gallery, k=5):
-    """The k nearest of the gallery by L2, queries (q, ...) and gallery (n, ...) -> Neighbors.
+    """Find the k nearest neighbors of queries (q,...) in a gallery (n,...) by Euclidean distance.
 
-    One matrix product ranks them: |q - g|^2 = |q|^2 - 2 q.g + |g|^2, where |q|^2 is the same for all of the gallery. Where
-    rounding could have changed the order, float64 decides (on the CPU, if the device has none); of equals, the first in the
-    gallery comes first.
-    Raises ValueError for an empty gallery, rows of unequal length, or more neighbours than pictures.
+    One matrix product ranks the gallery: |q - g|^2 = |q|^2 - 2 q.g + |g|^2. Its mean is subtracted
+    first, since far from the origin the product would round away the differences.
     """
-    Q, G = rows(queries, "queries"), rows(gallery, "gallery")
-    if Q.shape[1] != G.shape[1] or Q.dtype != G.dtype:
-        raise ValueError(f"Queries have {Q.shape[1]} features in {Q.dtype}, the gallery {G.shape[1]} in {G.dtype}; expected the same.")
-    check_k(k, len(G), "pictures in the gallery")
-    k, half, found = int(k), G.norm(dim=1).square() / 2, []
-    for part in Q.split(max(1, 2 ** 22 // len(G))):         # 16 MB of distances at a time
-        nearness = torch.addmm(-half, part, G.T)            # q.g - |g|^2 / 2: the larger, the nearer
-        best, indices = nearness.topk(min(k + 1, len(G)), dim=1)
-        slack = rounding(part, half)
-        for i in (best.diff(dim=1) >= -slack[:, None]).any(1).nonzero()[:, 0].tolist():
-            rivals = (nearness[i] >= best[i, k - 1] - slack[i]).nonzero()[:, 0]
-            exact = (in_double(part[i]) - in_double(G[rivals])).square().sum(1)
-            indices[i, :k] = rivals[exact.argsort(stable=True)[:k].to(rivals.device)]
-        found.append(indices[:, :k])
-    indices, at_once = torch.cat(found), max(1, 2 ** 18 // (k * G.shape[1]))
-    # The distances themselves come from differences: the product would spoil short ones.
-    distances = [(q[:, None] - G[near]).norm(dim=2) for q, near in zip(Q.split(at_once), indices.split(at_once))]
-    return Neighbors(torch.cat(distances), indices)
+    G = gallery.flatten(1).float()
+    mean = G.mean(0)
+    G = G - mean
+    Q = queries.flatten(1).float() - mean
+    squares = G.square().sum(1)
+    parts = [(squares - 2 * q @ G.T).topk(k, largest=False).indices for q in Q.split(256)]
+    indices = torch.cat(parts)
+    distances = [(q - G[near]).norm(dim=1) for q, near in zip(Q, indices)]
+    return Neighbors(torch.stack(distances), indices)
 
 
-def rounding(q, half):
-    """How far apart two of a row's nearnesses must be to be told apart for certain, (q,d) and (n,) -> (q,).
-
-    A product of d terms errs by about sqrt(d) roundings of its largest possible size (Higham & Mary 2019). We allow twice that
-    for each of the two that are compared; the errors that we measured were a fifth of it.
-    """
-    roundings = 2 * (q.shape[1] ** 0.5 + 2) * torch.finfo(q.dtype).eps
-    return roundings * (q.norm(dim=1) * (2 * half.max()).sqrt() + half.max())
-
-
-# ---- PCA ----
-
-@dataclass(frozen=True, eq=False)
-class PCA:
-    """Directions of largest variance: mean (d,), components (k,d), variances (k,), shares (k,) of the whole variance."""
+class PCA(NamedTuple):
+    """Principal components: mean (d,), components (k,d), variances and their fractions (k,)."""
 
     mean: torch.Tensor
     components: torch.Tensor
     variances: torch.Tensor
-    shares: torch.Tensor
+    fractions: torch.Tensor
 
     def __call__(self, x):
-        """Coordinates along the components, (n, ...) -> (n,k)."""
-        x = rows(x, "x").to(self.mean.dtype)
-        if x.shape[1] != len(self.mean):
-            raise ValueError(f"Got rows of {x.shape[1]} features; expected {len(self.mean)}, as these components have.")
-        return (x - self.mean) @ self.components.T
-
-    def restore(self, coordinates):
-        """The points that have these coordinates and lie in the plane of the components, (n,k) -> (n,d)."""
-        return coordinates @ self.components + self.mean
+        """Project features (n,...) on the components, (n,k)."""
+        return (x.detach().flatten(1).float() - self.mean) @ self.components.T
 
 
 @torch.no_grad()
 def pca(x, k=2):
-    """Principal components of rows, (n, ...) -> PCA with k components; pca(x, 2)(x) are the coordinates (n,2).
+    """Fit a principal component analysis to features (n,...) (Pearson 1901): pca(x, 2)(x) is (n,2).
 
-    Pearson 1901. Signs as in scikit-learn: the largest weight of each component is positive. Computed from products in double
-    precision, so directions with less than 1e-15 of the largest variance are noise. Raises ValueError for fewer
-    than two rows, or more components than rows or features.
+    Signs are those of scikit-learn: each component's largest weight is positive.
     """
-    x = rows(x, "x")
-    if len(x) < 2 or not 1 <= k <= min(x.shape) or k != int(k):
-        raise ValueError(f"Got k={k} components of {len(x)} rows of {x.shape[1]} features; expected 1 to {min(x.shape)}, "
-                         "of at least 2 rows.")
-    k, mean, (n, d) = int(k), x.mean(0), x.shape
-    wide = in_double(x - mean)
-    # The eigenvectors of d x d or of n x n products, whichever are fewer, are found sooner than an SVD. A product has half of
-    # a number's digits to lose, so it is taken in double precision.
-    squares, vectors = torch.linalg.eigh(wide.T @ wide if d <= n else wide @ wide.T)
-    squares, vectors = squares.flip(0)[:k].clamp(min=0), vectors.flip(1)[:, :k]
-    components = vectors.T if d <= n else torch.linalg.qr(wide.T @ vectors).Q.T     # (k,d), of length 1 even where nothing varies
+    x = x.flatten(1).float()
+    mean = x.mean(0)
+    X = (x - mean).double()                                     # a product loses half of the digits
+    n, d = X.shape
+    squares, vectors = torch.linalg.eigh(X.T @ X if d <= n else X @ X.T)    # the smaller one
+    vectors = vectors.flip(1)[:, :k]                            # the largest first
+    components = F.normalize(vectors if d <= n else X.T @ vectors, dim=0).T     # (k,d)
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    shares = squares / wide.square().sum().clamp(min=1e-30)
-    return PCA(mean, *(v.to(x) for v in (components * largest.sign(), squares / (n - 1), shares)))
+    components = components * largest.sign()
+    variances = squares.flip(0)[:k].clamp(min=0) / (n - 1)
+    fractions = variances / X.var(0).sum()
+    return PCA(mean, components.to(x), variances.to(x), fractions.to(x))
 
 
-# ---- Linear probes: what can be read off a layer by one linear map? Alain & Bengio 2016 ----
-
-@torch.no_grad()
 def linear_probe(features, labels, *, ridge=0.1):
-    """Ridge regression to one number for each class, (n,d) and (n,) -> weights (d,classes) and biases (classes,).
+    """Fit a linear probe to features (n,...) and labels (n,): weights (d,classes) and biases.
 
-    Minimises the mean over images of ||z W + b - one_hot||^2, plus `ridge` ||W||^2, where z are the features with mean 0
-    and variance 1; W and b are then written for the features as they came. Hoerl & Kennard 1970; as scikit-learn's
-    RidgeClassifier(alpha=ridge * n) does on standardised features. Raises ValueError for labels of one class.
+    Ridge regression minimizes the mean of ||z W + b - one_hot||^2 plus ridge ||W||^2, where z are
+    standardized features; the result fits the features as they came. Alain & Bengio 2016.
     """
-    features = rows(features, "features")
-    check_training_labels(labels, len(features))
-    check_positive(ridge, "ridge")
-    mean, std = features.mean(0), features.std(0, correction=0)
-    # A feature that never changes, but for rounding, tells nothing: it is given no weight.
-    std = torch.where(std > 10 * torch.finfo(std.dtype).eps * mean.abs(), std, torch.inf)
-    Z, Y = (features - mean) / std, F.one_hot(labels.long()).to(features)
-    n, d = Z.shape
-    centred = Y - Y.mean(0)
-    # The same solution twice: of d equations, or, where there are fewer images than features, of n.
-    W = solve(Z.T @ Z, Z.T @ centred, n * ridge) if d <= n else Z.T @ solve(Z @ Z.T, centred, n * ridge)
-    W = W / std[:, None]
-    return W, Y.mean(0) - mean @ W
+    X = features.detach().flatten(1).float().cpu().numpy()
+    Y = F.one_hot(labels.long()).float().cpu().numpy()
+    scaler = StandardScaler().fit(X)
+    model = Ridge(alpha=ridge * len(X)).fit(scaler.transform(X), Y)
+    weight = torch.from_numpy(model.coef_ / scaler.scale_).T    # (d,classes)
+    bias = torch.from_numpy(model.intercept_ - scaler.mean_ @ weight.numpy())
+    return weight.to(features), bias.to(features)
 
 
-def solve(A, B, ridge):
-    return torch.linalg.solve(A + ridge * torch.eye(len(A)).to(A), B)
-
-
-def check_labels(labels, n):
-    if not torch.is_tensor(labels) or labels.is_floating_point() or labels.shape != (n,) or (labels < 0).any():
-        raise ValueError(f"Got {describe(labels)} as labels; expected whole numbers, one for each of {n} images and numbered from 0. "
-                         "Try scenes.codes('material').")
-
-
-def check_training_labels(labels, n):
-    check_labels(labels, n)
-    if len(labels.unique()) < 2:
-        raise ValueError(f"Got labels {labels.unique().tolist()[:5]}; expected at least two classes, numbered from 0.")
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """A linear readout of a layer, images (b,3,h,w) -> one number for each class (b,classes); differentiable."""
+class Probe(NamedTuple):
+    """A linear probe on a layer of a network: images (b,3,h,w) -> (b,classes), differentiable."""
 
     net: nn.Module
     layer: str
@@ -192,20 +124,20 @@ class Probe:
     bias: torch.Tensor
 
     def __call__(self, x):
-        return pooled(activations(self.net, x, self.layer)[self.layer]).to(self.weight.dtype) @ self.weight + self.bias
+        return pool_features(activations(self.net, x, self.layer)) @ self.weight + self.bias
 
     @torch.no_grad()
     def accuracy(self, images, labels, *, batch=32):
-        """The share of images whose largest number is that of their label."""
-        check_images(images), check_labels(labels, len(images))
-        said = torch.cat(list(in_batches(lambda x: self(x).argmax(1), images, batch)))
-        return (said == labels).float().mean().item()
+        """Compute the accuracy on images (n,3,h,w) with labels (n,)."""
+        check_images(images)
+        predicted = torch.cat([self(x).argmax(1) for x in images.split(batch)])
+        return (predicted == labels).float().mean().item()
 
 
 def fit_probe(net, images, labels, layer, *, ridge=0.1):
-    """Reads an attribute off a layer, images (n,3,h,w) and labels (n,) -> Probe. The network is not trained.
+    """Fit a linear probe to a layer's pooled features, images (n,3,h,w) and labels (n,) -> Probe.
 
-    Measure it on other images than these. See `linear_probe` for how it is fitted, `pooled` for what it sees of a map.
+    The network is not trained. Measure the probe's accuracy on other images.
     """
-    check_images(images), check_training_labels(labels, len(images))
-    return Probe(net, layer, *linear_probe(codes(net, images, layer)[layer], labels, ridge=ridge))
+    features = extract_features(net, images, layer)
+    return Probe(net, layer, *linear_probe(features, labels, ridge=ridge))

@@ -1,56 +1,61 @@
-"""What the waves of a picture tell: how fine its detail is, and whether a network's strides have left a lattice in it."""
+"""Power spectra: how fine is an image's detail, and have strides left a checkerboard in it?"""
 
 from itertools import product
 
 import torch
 
-from helpers.errors import check_positive
-from helpers.images import check_images
 
-PERIODS = (2, 3, 4)     # of a lattice, in pixels: what strides of 2 and 4 leave
+def power_spectrum(images):
+    """Compute the power spectrum, summed over colors, in the order of fft2: (b,3,h,w) -> (b,h,w).
 
-
-def power(images):
-    """How strong each wave is, summed over colours, (b,3,h,w) -> (b,h,w), as `torch.fft.fft2` orders them.
-
-    The border fades out first (Hann's window): the edges of a picture do not meet, and would make a cross.
+    A Hann window fades out the border, whose opposite sides do not match.
     """
-    check_images(images, within=False)
-    h, w = images.shape[2:]
-    fade = [torch.hann_window(n, periodic=False, device=images.device) for n in (h, w)]
-    faded = (images.detach().float() - images.detach().float().mean((2, 3), keepdim=True)) * fade[0][:, None] * fade[1]
+    x = images.detach().float()
+    down, across = (torch.hann_window(n, periodic=False, device=x.device) for n in x.shape[2:])
+    faded = (x - x.mean((2, 3), keepdim=True)) * down[:, None] * across
     return torch.fft.fft2(faded).abs().square().sum(1)
 
 
-def fine_share(images, *, shorter=3.0):
-    """The share of the variance in waves shorter than so many pixels, (b,3,h,w) -> (b,)."""
-    check_positive(shorter, "pixels of a wave")
-    strength = power(images)
-    frequency = [torch.fft.fftfreq(n, device=images.device) for n in images.shape[2:]]
-    fine = torch.hypot(frequency[0][:, None], frequency[1]) > 1 / shorter
-    return (strength * fine).sum((1, 2)) / strength.sum((1, 2)).clamp(min=1e-12)
+def high_frequency_fraction(images, *, shorter=3.0):
+    """Compute the fraction of the variance at wavelengths below `shorter` pixels, (b,)."""
+    power = power_spectrum(images)
+    down, across = (torch.fft.fftfreq(n, device=power.device) for n in power.shape[1:])
+    high = torch.hypot(down[:, None], across) > 1 / shorter
+    return (power * high).sum((1, 2)) / power.sum((1, 2)).clamp(min=1e-12)
 
 
-def lattice(images):
-    """How far the strongest peak at a period of 2, 3 or 4 pixels stands above its neighbours, (b,3,h,w) -> a number: 1 to 2 without.
+def checkerboard_score(images):
+    """Compute how far the strongest peak at a period of 2, 3, or 4 pixels stands out: a number.
 
-    What strides leave stands at the same waves in every picture, so the mean spectrum of several is taken: one alone has peaks by
-    chance, up to about 4. A peak is the mean of 3 x 3 waves around a lattice's. It is compared with the waves above and below it, and
-    with those on either side, 3 to 8 steps away, of which the stronger count: a line, as an edge makes, is no peak.
-    Raises ValueError for pictures of less than 48 pixels a side, in which the peaks would be each other's neighbours.
+    Averages the spectra of the images (b,3,h,w), since a single one has peaks up to 4 by chance. A
+    score of 1 to 2 means no checkerboard. Raises ValueError for images below 48 pixels.
     """
-    check_images(images, within=False)
-    if min(images.shape[2:]) < 48:
-        raise ValueError(f"Got pictures of {images.shape[2]} x {images.shape[3]} pixels; expected at least 48 a side.")
-    h, w = (n // 12 * 12 for n in images.shape[2:])         # then each of these waves fits in a whole number of times
-    strength = power(images[..., :h, :w])
-    strength = (strength / strength.sum((1, 2), keepdim=True).clamp(min=1e-12)).mean(0)
-    near, far, ratios = torch.arange(-1, 2), torch.cat([torch.arange(-8, -2), torch.arange(3, 9)]), []
-    for period in PERIODS:
+    h, w = (side // 12 * 12 for side in images.shape[2:])       # multiples of each period
+    if min(h, w) < 48:
+        raise ValueError(f"Got images of {images.shape[2]} x {images.shape[3]} pixels; expected at "
+                         "least 48 x 48. Try larger ones.")
+    power = power_spectrum(images[..., :h, :w])
+    power = (power / power.sum((1, 2), keepdim=True).clamp(min=1e-12)).mean(0)
+    peaks = []
+    for period in (2, 3, 4):
         for y, x in product(range(period), repeat=2):
-            if y or x:
-                i, j = h * y // period, w * x // period
-                peak, along, across = (strength[(i + rows)[:, None] % h, (j + columns) % w].mean()
-                                       for rows, columns in ((near, near), (far, near), (near, far)))
-                ratios.append(peak / torch.maximum(along, across).clamp(min=1e-12))
-    return float(torch.stack(ratios).max())
+            if (y, x) != (0, 0):
+                peaks.append(peak_height(power, h * y // period, w * x // period))
+    return torch.stack(peaks).max().item()
+
+
+def peak_height(power, i, j):
+    """Divide the power of the 3 x 3 frequencies around (i, j) by that of frequencies 3 to 8 away.
+
+    Of those above and below and those on either side, the stronger count: an edge is a line in the
+    spectrum and no peak.
+    """
+    h, w = power.shape
+    near = torch.arange(-1, 2)
+    far = torch.cat([torch.arange(-8, -2), torch.arange(3, 9)])
+
+    def mean(rows, columns):
+        return power[(i + rows)[:, None] % h, (j + columns) % w].mean()
+
+    surround = torch.maximum(mean(far, near), mean(near, far))
+    return mean(near, near) / surround.clamp(min=1e-12)
