@@ -1,54 +1,51 @@
-"""Pictures that fool a network: climb another class's score without going far. Budgets are in pixels of [0, 1]."""
+"""Adversarial examples: small perturbations that change a prediction, in pixels of [0, 1]."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from helpers.attribution import gradient_of, values
-from helpers.batches import in_batches
-from helpers.errors import check_count, check_positive, unknown
+from helpers.activations import check_eval
+from helpers.attribution import evaluate, gradient_of
 from helpers.images import check_images
-from helpers.nets import check_classes
-from helpers.optimize import check_ball, project_l2, project_linf, steepest
+from helpers.optimization import l2_norm, normalize_gradient, project_l2, project_linf
 
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 
-def perturb(score, x, *, epsilon, norm="l2", steps=10, step=None, restarts=0, seed=0):
-    """Climbs a score within `epsilon` of x, (b,3,h,w) -> (b,3,h,w): projected gradient ascent (PGD), Madry 2018.
+def pgd(score, x, *, epsilon, norm="l2", steps=10, step=None, restarts=0, seed=0):
+    """Maximize a score within `epsilon` of x by projected gradient ascent (PGD, Madry 2018).
 
-    `norm` says what a length is: "l2" over all pixels and colours, or "linf", the largest change of any. Each step has the
-    length `step`; 2.5 epsilon / steps unless given. One step of length epsilon in linf is FGSM, Goodfellow 2015.
-    The climb starts from x. With `restarts` it starts as often again from places drawn within the budget (by `seed`), and of
-    each image the end with the highest score is kept.
+    (b,3,h,w) -> (b,3,h,w). `norm` is "l2", over all pixels and colors, or "linf"; `step` is the
+    length of a step, by default 2.5 epsilon / steps. One step of epsilon in linf is FGSM
+    (Goodfellow 2015). Starts from x, then from `restarts` random points, and keeps the best.
     """
-    check_ball(x, x, epsilon), check_count(steps, "steps")
+    check_images(x)
+    x = x.detach()
+    project = PROJECTIONS[norm]
     step = 2.5 * epsilon / steps if step is None else step
-    check_positive(step, "step length, in pixels of [0, 1]")
-    if norm not in PROJECTIONS:
-        raise unknown("norm", norm, PROJECTIONS)
-    check_count(restarts, "restarts", least=0)
-    x, generator = x.detach(), torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
 
-    def climb(y):
-        for _ in range(int(steps)):
-            y = PROJECTIONS[norm](y + step * steepest(gradient_of(score, y), norm), x, epsilon)
+    def ascend(y):
+        for _ in range(steps):
+            gradient = gradient_of(score, y)
+            y = project(y + step * normalize_gradient(gradient, norm), x, epsilon)
         return y
 
-    best = climb(x)
-    for _ in range(int(restarts)):
-        away = epsilon * steepest(torch.randn(x.shape, generator=generator), norm).to(x)
-        other = climb(PROJECTIONS[norm](x + away, x, epsilon))
+    best = ascend(x)
+    for _ in range(restarts):
+        noise = torch.randn(x.shape, generator=generator)
+        start = x + epsilon * normalize_gradient(noise, norm).to(x)
+        other = ascend(project(start, x, epsilon))
         with torch.no_grad():
-            better = values(score, other) > values(score, best)
+            better = evaluate(score, other) > evaluate(score, best)
         best = torch.where(better.view(-1, 1, 1, 1), other, best)
     return best
 
 
 @dataclass(frozen=True, eq=False)
-class Fooled:
-    """Where each climb ended: images (b,3,h,w), whether it fooled (b,) bool, its l2 distance (b,) and its steps (b,)."""
+class Adversarial:
+    """Perturbed images (b,3,h,w), and of each its success (bool), l2 distance, and steps: (b,)."""
 
     images: torch.Tensor
     success: torch.Tensor
@@ -56,33 +53,45 @@ class Fooled:
     steps: torch.Tensor
 
 
-def fool(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
-    """Climbs until the network is fooled, (b,3,h,w) and labels (b,) -> Fooled; each image stops as soon as it is.
+def minimal_adversarial(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
+    """Perturb images by l2 steps until the network errs, (b,3,h,w) and (b,) -> Adversarial.
 
-    Untargeted, away from its label; or towards `targets` (b,), until that is the answer. l2 steps of length `step`, in
-    pixels of [0, 1]; the pixels stay in [0, 1]. An image that is named wrong from the start has distance 0.
+    Untargeted, away from `labels`; or toward `targets` (b,), until these are predicted. Each image
+    stops as soon as it succeeds. The iteration of Kurakin 2017, with normalized gradients.
     """
-    check_images(x), check_count(steps, "steps")
-    check_positive(step, "step length, in pixels of [0, 1]")
-    labels = check_classes(net, labels, len(x), x.device)
-    targets = None if targets is None else check_classes(net, targets, len(x), x.device)
-    goal, sign = (labels, 1) if targets is None else (targets, -1)
-    y, taken, success = x.detach().clone(), torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
+    check_images(x)
+    check_eval(net)
+    x = x.detach()
+    targeted = targets is not None
+    classes = torch.as_tensor(targets if targeted else labels).to(x.device)
+    parts = []
+    for images, goals in zip(x.split(batch), classes.split(batch)):
+        parts.append(perturb_until_success(net, images, goals, targeted, step, steps))
+    images, success, taken = map(torch.cat, zip(*parts))
+    return Adversarial(images, success, l2_norm(images - x).flatten(), taken)
 
-    def climb(going):       # those of a batch that still climb
-        y[going] = x[going].detach()        # from the start, where it is tried again
-        for n in range(int(steps) + 1):
-            with torch.inference_mode(False):           # one forward pass both judges and climbs
-                now = y[going].requires_grad_()
-                scores = net(now)
-                gradient, = torch.autograd.grad(sign * F.cross_entropy(scores, goal[going], reduction="sum"), now)
-            fooled = (scores.argmax(1) == goal[going]) == (targets is not None)
-            success[going], taken[going] = fooled, n
-            gradient, going = gradient[~fooled], going[~fooled]
-            if n == int(steps) or len(going) == 0:
-                break
-            y[going] = (y[going] + step * steepest(gradient, "l2")).clamp(0, 1)
 
-    for _ in in_batches(climb, torch.arange(len(x), device=x.device), batch):
-        pass
-    return Fooled(y, success, (y - x).flatten(1).norm(dim=1), taken)
+@torch.enable_grad()
+def perturb_until_success(net, x, classes, targeted, step, steps):
+    """Perturb each image until it succeeds: images (b,3,h,w), success (b,), steps taken (b,)."""
+    sign = -1 if targeted else 1
+    taken = torch.zeros_like(classes)
+    for index in range(steps):
+        x = x.requires_grad_()
+        logits = net(x)
+        loss = sign * F.cross_entropy(logits, classes, reduction="sum")
+        gradient, = torch.autograd.grad(loss, x)
+        x = x.detach()
+        success = succeeds(logits, classes, targeted)
+        moved = (x + step * normalize_gradient(gradient, "l2")).clamp(0, 1)
+        x = torch.where(success.view(-1, 1, 1, 1), x, moved)
+        taken += ~success
+        if index % 10 == 9 and success.all():       # not at each step: a GPU would have to wait
+            break
+    return x, succeeds(net(x), classes, targeted), taken
+
+
+def succeeds(logits, classes, targeted):
+    """Tell which images are not predicted as their class or, if targeted, which are: (b,)."""
+    predicted = logits.argmax(1) == classes
+    return predicted if targeted else ~predicted

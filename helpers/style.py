@@ -1,4 +1,4 @@
-"""Style: transfer by descent (Gatys 2016), and by a network in one pass (Johnson 2016, Ulyanov 2016, Dumoulin 2017)."""
+"""Style transfer by optimization (Gatys 2016), and in one pass (Johnson 2016, Dumoulin 2017)."""
 
 from functools import partial
 
@@ -6,87 +6,104 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.activations import activations, check_eval, find_layer
-from helpers.errors import describe, unknown
-from helpers.images import check_images, numbers, resize
+from helpers.activations import activations
+from helpers.errors import unknown
+from helpers.images import check_images, load_image, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
-from helpers.nets import DATA, fast
-from helpers.optimize import descend
-from helpers.param import PixelImage
-from helpers.transforms import mirror_crop
-from helpers.weights import read_weights, set_weights
+from helpers.networks.weights import DATA, read_weights
+from helpers.optimization import descend
+from helpers.parametrization import PixelImage
+from helpers.photos import photos
+from helpers.transforms import reflect_pad_crop
 
-# The colours themselves, and of EfficientNet-Lite0 what its narrow blocks are widened to, at strides 2, 2, 4, 8 and 16.
+# Layers of EfficientNet-Lite0 where its blocks are wide, at strides 2, 2, 4, 8, and 16.
 LAYERS = ("pixels", "stem_relu", "block2.expand_relu", "block4.expand_relu", "block6.expand_relu",
           "block9.expand_relu")
 CONTENT = "block6.expand_relu"
 FILE = DATA / "style.safetensors"
+CROPS = {       # rows and columns of photographs without background
+    "dahlia": (slice(130, 310), slice(200, 380)),
+    "hubble": (slice(180, 564), slice(300, 684)),
+}
+STYLES = ("strokes", "glass", "marbling", "woodcut", "points", "mosaic", "waves", *CROPS)
 
 
-# ---- By descent ----
+def style_image(name, size=256):
+    """Load one of the STYLES, a drawing or a crop of a photograph, as (1,3,size,size)."""
+    if name not in STYLES:
+        raise unknown("style", name, STYLES)
+    if name in CROPS:
+        rows, columns = CROPS[name]
+        return resize(photos()[name].load()[..., rows, columns], size)
+    return load_image(DATA / "styles" / f"{name}.webp", size=size)
+
+
+# ---- By optimization ----
 
 def style_features(net, x, layers=LAYERS):
-    """What Gram matrices are made of, x (b,3,h,w) -> dict layer -> (b,c,h,w): activations, and x itself as the layer "pixels".
+    """Compute the features for Gram matrices, (b,3,h,w) -> dict layer -> (b,c,h,w).
 
-    Without the pixels, a painter may fill flat places with colours that the style does not have.
+    The layer "pixels" is x itself; without it, flat areas can get colors that the style lacks.
     """
-    found = activations(net, x, [layer for layer in layers if layer != "pixels"])
-    return found | {"pixels": x} if "pixels" in layers else found
+    features = activations(net, x, [layer for layer in layers if layer != "pixels"])
+    if "pixels" in layers:
+        features["pixels"] = x
+    return features
 
 
 def style_grams(net, style, layers=LAYERS):
-    """What `style_transfer` wants to match, style (b,3,h,w) -> dict layer -> Gram matrices (b,c,c). To mix styles, average them."""
-    return {layer: gram_matrix(features) for layer, features in style_features(net, style, layers).items()}
+    """Compute the Gram matrices of style images, (b,3,h,w) -> dict layer -> (b,c,c)."""
+    features = style_features(net, style, layers)
+    return {layer: gram_matrix(features[layer]) for layer in layers}
 
 
-def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, style_weight=10.0, tv_weight=0.3, border=16,
-                   sizes=None, steps=100, optimizer=None, seed=0, exact=True):
-    """Paints the content (b,3,h,w) with the style that has these Gram matrices -> generator of Step, as `descend`.
+def style_transfer(net, content, grams, *, start=None, content_layer=CONTENT, style_weight=10.0,
+                   tv_weight=0.3, sizes=None, steps=100, seed=0):
+    """Transfer the style with these Gram matrices to images (b,3,h,w) -> Steps (Gatys 2016).
 
-    Minimises content_loss + style_weight style_loss + tv_weight V, with V the total variation a pixel, from the content itself
-    or from another `start`. `style_weight` may be one for each image, (b,). `sizes` are the shorter sides from coarse to fine, of which
-    the last should be the content's own, and `steps` how many at each: (96, 144, 216, 320) and (80, 60, 50, 40) carry large strokes from
-    the first to the last. Adam moves pixels by 0.03, and by 0.01 at the last size, where only detail is left; or give an `optimizer`.
-    The network sees a random window of the picture with a mirrored `border`, in pixels; `seed` draws them. `grams` are those of
-    `style_grams`. Unless `exact`, networks run in bf16 where the device has it: CourseNet is then faster, and EfficientNet-Lite0,
-    with its convolutions of single channels, slower. Gatys 2016, with losses relative to their targets.
-    Raises ValueError for sizes and steps that do not match.
+    Minimizes content loss + style_weight * style loss + tv_weight * total variation per pixel, from
+    the content or another `start`; for `sizes` and `steps` see `coarse_to_fine`. The network sees
+    random crops with reflection padding: its zero padding would draw a frame, its strides a
+    checkerboard.
     """
-    check_images(content), check_eval(net)
-    find_layer(net, content_layer)
-    sizes = [min(content.shape[2:])] if sizes is None else list(sizes)
-    steps = list(steps) if isinstance(steps, (tuple, list)) else [steps] * len(sizes)
-    if not sizes or len(sizes) != len(steps):
-        raise ValueError(f"Got {len(sizes)} sizes and {len(steps)} numbers of steps; expected one for each size.")
+    check_images(content)
     generator = torch.Generator().manual_seed(seed)
 
-    def loss_for(photo, x):
-        seen, original = mirror_crop(x, photo, border=min(border, min(photo.shape[2:]) - 1), generator=generator)
-        with fast(x.device, exact=exact):
-            found = style_features(net, seen, [*grams, content_layer])
-            with torch.no_grad():
-                wanted = activations(net, original, content_layer)[content_layer]
-        total = content_loss(found[content_layer], wanted) + style_weight * style_loss(found, grams)
-        return (total + tv_weight * total_variation(x) / x[0, 0].numel()).sum()
+    def loss(x, photo):
+        border = min(16, min(x.shape[2:]) - 1)
+        seen, original = reflect_pad_crop(x, photo, border=border, generator=generator)
+        features = style_features(net, seen, {*grams, content_layer})
+        with torch.no_grad():
+            target = activations(net, original, content_layer)
+        content_term = content_loss(features[content_layer], target)
+        style_term = style_loss(features, grams)
+        tv = total_variation(x) / x[0, 0].numel()
+        return (content_term + style_weight * style_term + tv_weight * tv).sum()
 
-    def coarse_to_fine(x):
-        for size, number in zip(sizes, steps):
-            shape = [round(n * size / min(content.shape[2:])) for n in content.shape[2:]]
-            photo, x = (y if list(y.shape[2:]) == shape else resize(y, shape) for y in (content, x))
-            rate = 0.01 if size == sizes[-1] else 0.03
-            for step in descend(PixelImage(x), partial(loss_for, photo), steps=number,
-                                optimizer=optimizer or (lambda p, rate=rate: torch.optim.Adam(p, lr=rate))):
-                x = step.image
-                yield step
+    start = content if start is None else start
+    return coarse_to_fine(loss, start, content, sizes or [min(content.shape[2:])], steps)
 
-    return coarse_to_fine(content if start is None else start)
+
+def coarse_to_fine(loss, x, photo, sizes, steps):
+    """Descend loss(x, photo) from x at growing sizes, for larger strokes, and yield the Steps.
+
+    `sizes` are the shorter sides, such as (96, 144, 216, 320), the last the photograph's own, and
+    `steps` the number at each, or at all. Adam's learning rate is 0.03, at the last size 0.01.
+    """
+    steps = [steps] * len(sizes) if isinstance(steps, int) else steps
+    for size, number in zip(sizes, steps, strict=True):
+        shape = [round(n * size / min(photo.shape[2:])) for n in photo.shape[2:]]
+        image = PixelImage(resize(x, shape))
+        at_size = partial(loss, photo=resize(photo, shape))
+        adam = partial(torch.optim.Adam, lr=0.01 if size == sizes[-1] else 0.03)
+        yield from descend(image, at_size, steps=number, optimizer=adam)
+        x = image().detach()
 
 
 # ---- In one pass ----
 
-
 class ConditionalInstanceNorm(nn.Module):
-    """Each channel of each image brought to mean 0 and variance 1, then scaled and shifted as its style asks; Dumoulin 2017.
+    """Normalize each channel of each image, then scale and shift it by its style (Dumoulin 2017).
 
     x (b,c,h,w), mix (b, styles) -> (b,c,h,w). With one style this is instance norm (Ulyanov 2016).
     """
@@ -97,94 +114,94 @@ class ConditionalInstanceNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(styles, channels))
 
     def forward(self, x, mix):
-        variance, mean = torch.var_mean(x, (2, 3), correction=0)
+        variance, mean = torch.var_mean(x, (2, 3), correction=0)        # (b,c)
         scale = mix @ self.scale * (variance + 1e-5).rsqrt()
         shift = mix @ self.shift - mean * scale
         return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """As PyTorch's; there is no style to choose."""
+    """Batch norm as PyTorch's, which ignores the style."""
 
     def forward(self, x, mix=None):
         return super().forward(x)
 
 
-class Layer(nn.Module):
-    """Upsampling, bilinear, if asked for, a convolution of a mirrored border, a norm; (b,c,h,w) -> (b,c',h',w')."""
+class ConvBlock(nn.Module):
+    """Upsample (bilinear), pad by reflection, convolve, normalize: (b,c,h,w) -> (b,c',h',w')."""
 
-    def __init__(self, inside, outside, kernel, *, stride=1, up=1, norm):
+    def __init__(self, inside, outside, kernel, *, stride=1, up=1, norm=None):
         super().__init__()
-        self.up, self.border = up, [kernel // 2] * 4
+        self.up = up
+        self.border = [kernel // 2] * 4
         self.conv = nn.Conv2d(inside, outside, kernel, stride, bias=norm is None)
         self.norm = norm(outside) if norm else None
 
     def forward(self, x, mix):
-        x = F.interpolate(x, scale_factor=self.up, mode="bilinear") if self.up > 1 else x
+        if self.up > 1:
+            x = F.interpolate(x, scale_factor=self.up, mode="bilinear")
         x = self.conv(F.pad(x, self.border, mode="reflect"))
         return x if self.norm is None else self.norm(x, mix)
 
 
 class TransformNet(nn.Module):
-    """Images (b,3,h,w) in [0,1] -> images of the same size in a style: two layers down, residual blocks, two layers up.
+    """Transform images (b,3,h,w) in [0, 1] into a style by one forward pass (Johnson 2016).
 
-    Johnson 2016 with bilinear upsampling, mirrored borders (Dumoulin 2017) and half its width. `norm` is "instance", "batch" or
-    None; `styles` are names, or how many there are. With `style` a picture is drawn in one (a name or a number from 0) or in a
-    mixture, numbers (styles,) or (b, styles) that sum to 1.
+    At half of Johnson's width, with bilinear upsampling and reflection padding. `styles` are names,
+    or their number; `norm` is "instance", "batch", or None, and only the first tells styles apart.
+    `style` is a name, a number from 0, or weights (styles,) or (b, styles) that sum to 1.
     """
 
     def __init__(self, styles=1, *, width=16, blocks=5, norm="instance"):
         super().__init__()
         self.styles = list(range(styles) if isinstance(styles, int) else styles)
-        norms = {"instance": lambda channels: ConditionalInstanceNorm(channels, len(self.styles)), "batch": BatchNorm, None: None}
-        if norm not in norms:
-            raise unknown("norm", norm, [name for name in norms if name])
-        if norm != "instance" and len(self.styles) > 1:
-            raise ValueError(f"Got {len(self.styles)} styles with norm={norm!r}; only norm='instance' tells styles apart.")
-        self.shape, w, n = {"width": width, "blocks": blocks, "norm": norm}, width, norms[norm]
-        self.down = nn.ModuleList([Layer(3, w, 9, norm=n), Layer(w, 2 * w, 3, stride=2, norm=n), Layer(2 * w, 4 * w, 3, stride=2, norm=n)])
-        self.blocks = nn.ModuleList([nn.ModuleList([Layer(4 * w, 4 * w, 3, norm=n) for _ in range(2)]) for _ in range(blocks)])
-        self.grow = nn.ModuleList([Layer(4 * w, 2 * w, 3, up=2, norm=n), Layer(2 * w, w, 3, up=2, norm=n)])
-        self.out = Layer(w, 3, 9, norm=None)
+        self.shape = {"width": width, "blocks": blocks, "norm": norm}
+        conditional = partial(ConditionalInstanceNorm, styles=len(self.styles))
+        norms = {"instance": conditional, "batch": BatchNorm, None: None}
+        block = partial(ConvBlock, norm=norms[norm])
+        w = width
+        self.down = nn.ModuleList([
+            block(3, w, 9),
+            block(w, 2 * w, 3, stride=2),
+            block(2 * w, 4 * w, 3, stride=2),
+        ])
+        self.blocks = nn.ModuleList()
+        for _ in range(blocks):
+            residual = [block(4 * w, 4 * w, 3), block(4 * w, 4 * w, 3)]
+            self.blocks.append(nn.ModuleList(residual))
+        self.grow = nn.ModuleList([
+            block(4 * w, 2 * w, 3, up=2),
+            block(2 * w, w, 3, up=2),
+        ])
+        self.out = ConvBlock(w, 3, 9)
 
     def forward(self, x, style=0):
-        check_images(x)
-        x, (height, width) = x.to(self.out.conv.weight.dtype), x.shape[2:]
-        if min(height, width) < 8:
-            raise ValueError(f"Got pictures of {height} x {width} pixels, too small to be mirrored at the border; expected at least 8 x 8.")
+        height, width = x.shape[2:]
         mix = self.mixture(style, x)
-        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")     # the way down halves twice: cropped back below
-        for layer in self.down:
-            x = layer(x, mix).relu()
+        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")     # two strides of 2
+        for block in self.down:
+            x = block(x, mix).relu()
         for first, second in self.blocks:
             x = x + second(first(x, mix).relu(), mix)
-        for layer in self.grow:
-            x = layer(x, mix).relu()
+        for block in self.grow:
+            x = block(x, mix).relu()
         return self.out(x, mix).sigmoid()[..., :height, :width]
 
     def mixture(self, style, x):
-        """A name, a number, or weights of the styles -> weights (b, styles)."""
-        known, b = len(self.styles), len(x)
+        """Convert a name, a number, or weights of styles to weights (b, styles)."""
         if isinstance(style, str):
             if style not in self.styles:
                 raise unknown("style", style, self.styles)
             style = self.styles.index(style)
         if isinstance(style, int):
-            if not 0 <= style < known:
-                raise ValueError(f"Got style {style}; expected 0 to {known - 1}.")
-            style = F.one_hot(torch.tensor(style), known)
-        mix = numbers(style, "a mixture").to(x)
-        if mix.shape not in [(known,), (b, known)] or not torch.allclose(mix.sum(-1), torch.ones(()).to(x), atol=1e-3):
-            sums = ", ".join(f"{v:.3g}" for v in mix.sum(-1).flatten()[:8].tolist())
-            raise ValueError(f"Got {describe(mix)} as a mixture, with sums {sums}; expected weights of the {known} styles, ({known},) or "
-                             f"({b}, {known}), that sum to 1.")
-        return mix.expand(b, known)
+            style = torch.eye(len(self.styles))[style]
+        return torch.as_tensor(style).to(x).expand(len(x), -1)
 
 
 def load_transform_net(path=FILE):
-    """The shipped network of several styles, frozen and in eval mode; `.styles` are their names, `.facts` how it was trained.
-
-    Raises ValueError if the file is missing or damaged.
-    """
-    tensors, facts = read_weights(path, "styles", "shape")
-    return set_weights(TransformNet(facts["styles"], **facts["shape"]), tensors, facts, path).eval().requires_grad_(False)
+    """Load the shipped network of nine styles, frozen, with `.styles` and `.metadata`."""
+    tensors, metadata = read_weights(path)
+    net = TransformNet(metadata["styles"], **metadata["shape"])
+    net.load_state_dict(tensors)
+    net.metadata = metadata
+    return net.eval().requires_grad_(False)

@@ -1,88 +1,108 @@
-"""Texture without a network: a new picture out of the pixels of a small one, by nearest neighbours. Efros & Leung 1999."""
+"""Texture synthesis by nearest neighbors, without a network. Efros & Leung 1999."""
 
-from itertools import groupby, product
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 
-from helpers.images import check_images, in_double, pair
+from helpers.images import check_images, pair
 
-SLACK = 1e-4    # of squared difference, added to the 10 %: where the closest fits exactly, so may others, but for rounding
+SLACK = 1e-4        # in a squared distance: where one window fits exactly, so may others
 
 
 def efros_leung(source, *, size=(128, 128), window=11, seed=0):
-    """The source's texture in another size, each pixel a copy of one of the source's, (1,3,h,w) in [0,1] -> (1,3,H,W).
+    """Synthesize a texture by Efros & Leung's algorithm, (1,3,h,w) in [0, 1] -> (1,3,H,W).
 
-    `window` is how much is compared, odd, in pixels a side: about the largest thing that repeats. A smaller one gives
-    disorder, a larger one copies whole pieces and takes longer; the memory is 32 window^2 bytes for each pixel of the source. The same
-    `seed` gives the same picture.
-    Raises ValueError for several sources, a window that is even, below 3 or larger than the source, and a wrong size.
+    Each pixel is a copy of one of the source. `window`, an odd number of pixels, is about the size
+    of the largest thing that repeats: smaller ones give disorder, larger ones copy whole pieces.
     """
-    *_, picture = grow(source, size=size, window=window, seed=seed)
-    return picture
+    *_, image = efros_leung_steps(source, size=size, window=window, seed=seed)
+    return image
 
 
-def grow(source, *, size=(128, 128), window=11, seed=0):
-    """How `efros_leung` makes its picture: yields (1,3,H,W) after the start and after each ring, black where none is yet.
+def efros_leung_steps(source, *, size=(128, 128), window=11, seed=0):
+    """Yield the texture (1,3,H,W) of `efros_leung` after each ring; unknown pixels are black.
 
-    It starts from 3 x 3 pixels of the source, in the middle, and adds square rings. To fill a pixel, its window is compared
-    with all windows of the source over the pixels known so far: squared differences, weighted by a Gaussian. Of those
-    within 10 % of the closest, one drawn at random gives its middle. (The paper puts a pixel off while the closest is
-    farther than 0.3. With values in [0, 1] that is an RMS of 0.55 and hardly happens, so it is left out.) It works in
-    float64, on the CPU where the device has none.
+    Starts from 3 x 3 pixels of the source. Then the window of each pixel is compared with those of
+    the source, and one of the closest gives the color of its center.
     """
-    (height, width), source = check(source, size, window), source.detach()
-    (h, w), reach, generator = source.shape[2:], window // 2, torch.Generator().manual_seed(seed)
-    top, left = (int(torch.randint(1, side - 1, (), generator=generator)) for side in (h, w))
-    luck = torch.rand(height, width, generator=generator, dtype=torch.float64)      # one draw for each pixel, in any order
-
-    # |s - t|^2 = |s|^2 - 2 s.t + |t|^2: the distances of some windows t to all windows s are one product of (|s|^2, -2 s) with
-    # (1, t), weighted, and 0 where t is not known. In double precision, so that the choice is the one that differences make.
-    wide = in_double(source)
-    squares_and_windows = F.unfold(torch.cat([wide.square().sum(1, keepdim=True), -2 * wide], 1), window)[0].T.contiguous()     # (n,4 k k)
-    middles = wide[0, :, reach:h - reach, reach:w - reach].flatten(1)       # (3,n): what each window has to give
-    canvas = wide.new_zeros(4, height + 2 * reach, width + 2 * reach)       # known or not, and the colour; a margin never known
-    inside = canvas[:, reach:reach + height, reach:reach + width]
-    around = canvas.unfold(1, window, 1).unfold(2, window, 1).permute(1, 2, 0, 3, 4)        # (H,W,4,window,window), a view of it
-    offset = torch.arange(window, dtype=torch.float64, device=wide.device) - reach
-    bell = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (window / 6.4) ** 2))
-
-    # Of a ring, those take their turn together that are out of each other's windows: on its upper and lower side, then on the
-    # left and right one, each (reach + 1)-th pixel; and one by one in the rings that are smaller than a window.
-    def turn(pixel):
-        down, right = abs(pixel[0] - height // 2), abs(pixel[1] - width // 2)
-        ring, along = max(down, right), pixel[1] if down >= right else pixel[0]
-        return ring, down < right, along % (reach + 1), pixel if 2 * ring <= reach else ()
-
-    def pick(distances, chance):
-        close = (distances <= 1.1 * distances.min() + SLACK).nonzero()[:, 0]
-        return int(close[int(chance * len(close))])
-
-    for number, pixels in groupby(sorted(product(range(height), range(width)), key=turn), key=lambda pixel: turn(pixel)[0]):
-        for _, together in groupby(pixels, key=turn):
-            i, j = torch.tensor(list(together)).T
-            if number <= 1:
-                colours = wide[0, :, top + i - height // 2, left + j - width // 2]
-            else:
-                patches, weight = around[i, j], bell * around[i, j, :1]
-                filters = weight * torch.cat([torch.ones_like(weight), patches[:, 1:]], 1)
-                squares = (weight * patches[:, 1:] ** 2).sum((1, 2, 3))
-                distances = (squares_and_windows @ filters.flatten(1).T + squares).T / weight.sum((1, 2, 3))[:, None]
-                colours = middles[:, [pick(*one) for one in zip(distances, luck[i, j].tolist())]]
-            inside[0, i, j], inside[1:, i, j] = 1, colours
-        if number > 0 or height * width == 1:       # the start is two rings, a pixel and the eight around it
-            yield inside[None, 1:].to(source, copy=True)
-
-
-def check(source, size, window):
-    """(H, W), or a ValueError that says what is wrong."""
     check_images(source)
-    if len(source) != 1:
-        raise ValueError(f"Got {len(source)} images; expected one. Try source[:1].")
-    if not isinstance(window, int) or window < 3 or window % 2 == 0:
-        near = max(3, int(window) // 2 * 2 + 1) if isinstance(window, (int, float)) and abs(window) < float("inf") else 11
-        raise ValueError(f"Got a window of {window!r}; expected a whole number, odd and at least 3. Try {near}.")
-    if window > min(source.shape[2:]):
-        raise ValueError(f"Got a window of {window} for a source of {source.shape[2]} x {source.shape[3]} pixels; expected one that fits "
-                         "into the source. Try a smaller window, or a larger source.")
-    return pair(size)
+    if window % 2 == 0:
+        raise ValueError(f"Got a window of {window} pixels; expected odd. Try {window + 1}.")
+    image, = source.detach().cpu().double()     # (3,h,w)
+    height, width = pair(size)
+    generator = torch.Generator().manual_seed(seed)
+    top, left = [int(torch.randint(1, n - 1, (), generator=generator)) for n in image.shape[1:]]
+    chance = torch.rand(height, width, generator=generator, dtype=torch.float64)
+    windows, centers = cut_windows(image, window)
+    canvas, around = empty_canvas(height, width, window)
+    for ring, groups in enumerate(ring_order(height, width, window // 2)):
+        for pixels in groups:
+            i, j = torch.tensor(pixels).T
+            if ring == 0:
+                colors = image[:, top + i - height // 2, left + j - width // 2]
+            else:
+                distances = window_distances(windows, around[:, i, j])
+                picked = [pick(*each) for each in zip(distances, chance[i, j].tolist())]
+                colors = centers[:, picked]
+            canvas[0, i, j] = 1
+            canvas[1:, i, j] = colors
+        yield canvas[None, 1:].to(source, copy=True)
+
+
+def ring_order(height, width, reach):
+    """Yield square rings from the center outward, each a list of groups of pixels (i, j).
+
+    The pixels of a group are outside each other's windows and are filled at once: each
+    (reach + 1)-th of the upper and lower sides, then of the left and right. In small rings they are
+    filled one by one.
+    """
+    rings = [{} for _ in range(max(height // 2, width // 2, 1))]
+    for i, j in product(range(height), range(width)):
+        down = abs(i - height // 2)
+        right = abs(j - width // 2)
+        ring = max(down, right, 1)          # the first ring is the start of 3 x 3 pixels
+        side, along = (0, j) if down >= right else (1, i)
+        alone = (i, j) if 2 * ring <= reach else ()
+        group = (side, along % (reach + 1), alone)
+        rings[ring - 1].setdefault(group, []).append((i, j))
+    for groups in rings:
+        yield [groups[key] for key in sorted(groups)]
+
+
+def empty_canvas(height, width, window):
+    """Make a canvas (4,H,W) of known (0 or 1) and color, and a view of its windows (4,H,W,k,k)."""
+    reach = window // 2
+    padded = torch.zeros(4, height + 2 * reach, width + 2 * reach, dtype=torch.float64)
+    canvas = padded[:, reach:reach + height, reach:reach + width]
+    return canvas, padded.unfold(1, window, 1).unfold(2, window, 1)
+
+
+def cut_windows(image, window):
+    """Cut out all windows of the source (3,h,w): (n,4 k k) with |s|^2 and -2 s, centers (3,n)."""
+    terms = torch.cat([image.square().sum(0, keepdim=True), -2 * image])
+    reach = window // 2
+    centers = image[:, reach:image.shape[1] - reach, reach:image.shape[2] - reach]
+    return F.unfold(terms[None], window)[0].T.contiguous(), centers.flatten(1)
+
+
+def window_distances(windows, around):
+    """Compute the mean squared distances of m windows t to the n windows s of the source, (m,n).
+
+    The mean is over known pixels, with Gaussian weights. In |s - t|^2 = |s|^2 - 2 s t + |t|^2, the
+    first two terms are one matrix product. `around` (4,m,k,k) is known or not, and the color t.
+    """
+    k = around.shape[3]
+    offset = torch.arange(k, dtype=torch.float64) - k // 2
+    gaussian = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (k / 6.4) ** 2))
+    weight = gaussian * around[0]                                       # (m,k,k)
+    t = around[1:]
+    filters = torch.cat([weight[None], weight * t]).transpose(0, 1).flatten(1)      # (m,4 k k)
+    squares = (weight * t ** 2).sum((0, 2, 3))                          # (m,)
+    return (windows @ filters.T + squares).T / weight.sum((1, 2))[:, None]
+
+
+def pick(distances, chance):
+    """Pick one of the windows within 10% of the closest, by a random number in [0, 1): (n,)."""
+    close = (distances <= 1.1 * distances.min() + SLACK).nonzero()[:, 0]
+    return int(close[int(chance * len(close))])
