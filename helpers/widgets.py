@@ -1,0 +1,265 @@
+"""Widgets for notebooks: live views, controls that a picture follows, and the reader's own picture.
+
+Everything is drawn on the thread that runs the cells, between two cells. So a widget and a cell can
+share a network: they never run it at the same time. (ipykernel 7.0 to 7.3 break this: they may call
+widgets on another thread.)
+"""
+
+import asyncio
+import html
+import time
+from contextlib import closing, contextmanager
+from inspect import signature
+
+import ipywidgets
+from IPython.display import display
+from traitlets import Any, Unicode, dlink
+
+from helpers.figures import WIDTH, plain_text, png
+from helpers.images import load_image
+
+PAUSE = 0.001    # seconds between two steps, for the kernel to handle buttons and cells
+ROW = {"flex_flow": "row wrap"}
+
+
+class Picture(ipywidgets.Image):
+    """An image with a title for screen readers, because ipywidgets' Image has no alt text."""
+
+    description = Unicode("").tag(sync=True)        # without it, a view ignores the tooltip
+
+
+class ImageView(ipywidgets.VBox):
+    """A picture with a line of text below it, which is also its title."""
+
+    def __init__(self, text="", **layout):
+        hidden = {"align_self": "flex-start", "max_width": "100%", "display": "none"}
+        self.picture = Picture(format="png", layout=hidden)     # until it is drawn
+        self.text = ipywidgets.HTML(text)
+        super().__init__([self.picture, self.text], layout=layout)
+
+    def show(self, image, text, width=6 * WIDTH):
+        self.picture.value = png(image, width)
+        self.picture.tooltip = plain_text(text)
+        self.picture.layout.display = None
+        self.text.value = text
+
+    def follow(self, steps, every, width):
+        """Yield the steps of `descend`, and show one in `every` seconds, and the last."""
+        step = None
+        shown = 0.0
+        try:
+            for step in steps:
+                if time.monotonic() - shown > every:
+                    self.show(step.image[:1].clamp(0, 1), f"step {step.index} …", width)
+                    shown = time.monotonic()
+                yield step
+        except KeyboardInterrupt:       # the kernel's stop button: keep the picture
+            pass
+        finally:
+            if step is not None:
+                text = status(f"step {step.index}, loss {step.loss:.3f}")
+                self.show(step.image[:1].clamp(0, 1), text, width)
+
+
+def status(text):
+    """Mark a text so that screen readers read it out when it changes."""
+    return f'<span role="status">{text}</span>'
+
+
+class PictureInput(ipywidgets.HBox):
+    """A button to upload a picture, and a field for its path, because servers limit uploads."""
+
+    source = Any()      # the bytes or the path that were given last
+
+    def __init__(self):
+        button = ipywidgets.FileUpload(accept="image/*", description="your picture")
+        path = ipywidgets.Text(description="or its path", continuous_update=False)
+        super().__init__([button, path], layout=ROW)
+        dlink((button, "value"), (self, "source"), content)
+        dlink((path, "value"), (self, "source"))
+
+    def load(self):
+        """Load the picture as (1,3,h,w); None if there is none yet."""
+        return load_image(self.source) if self.source else None
+
+
+def content(files):
+    """Return the bytes of an uploaded file, from a tuple or a dict (ipywidgets 7, as on Colab)."""
+    files = list(files.values() if isinstance(files, dict) else files)
+    return bytes(files[-1]["content"]) if files else b""
+
+
+class Drawing:
+    """A generator that runs step by step between cells; its errors are shown in a line of text."""
+
+    def __init__(self, text):
+        self.text = text
+        self.task = None
+
+    def start(self, steps):
+        self.stop()
+        self.task = asyncio.create_task(self.run(steps))
+
+    def stop(self):
+        if self.task is not None:
+            self.task.cancel()
+
+    async def run(self, steps):
+        with errors_in(self.text), closing(steps):
+            for _ in steps:
+                await asyncio.sleep(PAUSE)
+
+
+@contextmanager
+def errors_in(text):
+    """Show an error in a line of text, since a callback has no cell below which it could appear."""
+    try:
+        yield
+    except Exception as error:
+        text.value = status(f"<b>{type(error).__name__}:</b> {html.escape(str(error))}")
+
+
+def make_control(name, spec):
+    """Make a dropdown from a list, or a slider from (low, high) or (low, high, step)."""
+    widget = ipywidgets.interactive.widget_from_abbrev(spec)
+    widget.description = name
+    if isinstance(spec, tuple):
+        widget.value = widget.min
+    return widget
+
+
+def fit(widget, spec):
+    """Change the choices or the range of a control."""
+    if isinstance(spec, list):
+        widget.options = spec
+        return
+    with widget.hold_trait_notifications():     # the new low may exceed the old high
+        for name, value in zip(("min", "max", "step"), spec):
+            setattr(widget, name, value)
+
+
+def values(widgets):
+    return {name: widget.value for name, widget in widgets.items()}
+
+
+def live_view(steps, *, every=0.1, width=2 * WIDTH):
+    """Yield the steps of `descend`, and show the image once in `every` seconds."""
+    view = ImageView()
+    display(view)
+    yield from view.follow(steps, every, width)
+
+
+def run_button(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
+    """Show buttons that start and stop `steps(**values)`, a generator like `descend`.
+
+    Controls are those of `explore`, but none may depend on another. Cells still run meanwhile.
+    """
+    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    start = ipywidgets.Button(description="draw", icon="play")
+    stop = ipywidgets.Button(description="stop", icon="stop")
+    view = ImageView("Press <i>draw</i>.")
+    drawing = Drawing(view.text)
+
+    def run():
+        yield from view.follow(steps(**values(widgets)), every, width)
+
+    start.on_click(lambda _: drawing.start(run()))
+    stop.on_click(lambda _: drawing.stop())
+    return ipywidgets.VBox([*widgets.values(), ipywidgets.HBox([start, stop]), view])
+
+
+def explore(draw, /, **controls):
+    """Show controls above a picture that follows them: `draw(**values)` returns (image, text).
+
+    A control is a list of choices, or (low, high) or (low, high, step), or a function of earlier
+    controls, by their names, that returns one of these.
+    """
+    view = ImageView()
+    widgets = {}
+
+    def resolve(spec):
+        if not callable(spec):
+            return spec
+        return spec(**{name: widgets[name].value for name in signature(spec).parameters})
+
+    def redraw():
+        image, text = draw(**values(widgets))
+        view.show(image, status(text))
+
+    @errors_in(view.text)
+    def update(change):
+        now = values(widgets)
+        for name, spec in controls.items():
+            if callable(spec):
+                fit(widgets[name], resolve(spec))       # calls `update` for a new value
+        if now == values(widgets):
+            redraw()
+
+    for name, spec in controls.items():
+        widgets[name] = make_control(name, resolve(spec))
+        widgets[name].observe(update, "value")
+    redraw()
+    return ipywidgets.VBox([*widgets.values(), view])
+
+
+def upload_button(draw):
+    """Show a button for the reader's picture: `draw` of (1,3,h,w) returns (image, text)."""
+    own = PictureInput()
+    view = ImageView("No picture was chosen yet.")
+
+    @errors_in(view.text)
+    def update(change):
+        image, text = draw(own.load())
+        view.show(image, status(text))
+
+    own.observe(update, "source")
+    return ipywidgets.VBox([own, view])
+
+
+def gallery(fill, /, *, width=WIDTH, **controls):
+    """Show controls above many pictures, each as soon as it is computed; a change starts again.
+
+    `fill(picture, **values)` yields (image, caption) one by one; `picture` is the reader's own,
+    (1,3,h,w), or None. Controls are those of `explore`, but none may depend on another.
+    """
+    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    own = PictureInput()
+    text = ipywidgets.HTML()
+    wall = ipywidgets.HBox(layout=ROW)
+    drawing = Drawing(text)
+
+    def draw():
+        began = time.monotonic()
+        wall.children = ()
+        for image, caption in fill(own.load(), **values(widgets)):
+            tile = ImageView(width=f"{width}px", flex="0 0 auto", margin="4px")
+            tile.show(image, caption, width)
+            wall.children += (tile,)
+            done = f"{len(wall.children)} pictures in {time.monotonic() - began:.1f} s"
+            text.value = f"{done} …"
+            yield
+        text.value = status(done)
+
+    def restart(change):
+        drawing.start(draw())
+
+    for _ in draw():        # the first time at once, so that errors appear in the cell
+        pass
+    for widget in widgets.values():
+        widget.observe(restart, "value")
+    own.observe(restart, "source")
+    return ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), own], layout=ROW), text, wall])
+
+
+def quiz(question, answers, *, right):
+    """Show a question: `answers` maps each one to its explanation; `right` is one of them."""
+    layout = {"width": "max-content"}
+    choice = ipywidgets.RadioButtons(options=list(answers), value=None, layout=layout)
+    text = ipywidgets.HTML()
+
+    def explain(change):
+        mark = "✓" if change.new == right else "✗"
+        text.value = status(f"{mark} {answers[change.new]}")
+
+    choice.observe(explain, "value")
+    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{question}</b>"), choice, text])
