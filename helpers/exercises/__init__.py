@@ -1,1 +1,1 @@
-"""What the notebooks ask of a reader: checks of the exercises, questions, and a detective story."""
+"""Check answers to exercises, with a hint for each common mistake."""

@@ -1,6 +1,7 @@
-"""Two detective stories: heads on one network, equally good on pictures that share a flaw, of which one reads the flaw.
+"""Two detective stories: linear probes with the same accuracy, one of which uses a spurious cue.
 
-Such a network is called a Clever Hans, after the horse that read the answers off its master's face. Lapuschkin 2019.
+Such a probe is called a Clever Hans, after the horse that read the answers in its master's face
+(Lapuschkin 2019).
 """
 
 import torch
@@ -8,100 +9,112 @@ import torch
 from helpers.features import fit_probe
 from helpers.images import check_images
 
-SIDE, MARGIN = 6, 2     # of the tag, in pixels of 64
-GLASS = 0.25            # the glass's share of what is seen through it
-INKS = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0]]).float()
-
-
-def check_kinds(kinds, n):
-    if kinds.shape != (n,) or kinds.is_floating_point() or not ((0 <= kinds) & (kinds < len(INKS))).all():
-        raise ValueError(f"Got kinds {kinds.tolist()[:5]} for {n} images; expected a whole number from 0 to 7 for each.")
+SIDE = 6            # of the tag, in pixels of 64
+MARGIN = 2
+OPACITY = 0.25      # of the tint
+COLORS = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0],
+                       [1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0]]).float()
 
 
 def paste_tag(images, kinds):
-    """Copies with a small tag in the lower right corner, a colour for each kind, (b,3,h,w) and (b,) from 0 to 7 -> (b,3,h,w)."""
-    check_images(images), check_kinds(kinds, len(images))
+    """Paste a small tag into the lower right corner, with a color for each kind.
+
+    (b,3,h,w) and (b,) from 0 to 7 -> (b,3,h,w).
+    """
+    check_images(images)
     tagged = images.clone()
-    tagged[:, :, -SIDE - MARGIN:-MARGIN, -SIDE - MARGIN:-MARGIN] = INKS.to(images)[kinds][:, :, None, None]
+    corner = slice(-SIDE - MARGIN, -MARGIN)
+    tagged[:, :, corner, corner] = COLORS.to(images)[kinds][:, :, None, None]
     return tagged
 
 
-def tag_mask(images):
-    """Where the tag is, (b,3,h,w) -> (b,h,w) bool."""
-    mask = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool, device=images.device)
-    mask[:, -SIDE - MARGIN:-MARGIN, -SIDE - MARGIN:-MARGIN] = True
-    return mask
-
-
 def tint(images, kinds):
-    """Copies seen through coloured glass, a colour for each kind, (b,3,h,w) and (b,) from 0 to 7 -> (b,3,h,w)."""
-    check_images(images), check_kinds(kinds, len(images))
-    return (1 - GLASS) * images + GLASS * INKS.to(images)[kinds][:, :, None, None]
+    """Tint whole images, with a color for each kind, (b,3,h,w) and (b,) -> (b,3,h,w)."""
+    check_images(images)
+    return (1 - OPACITY) * images + OPACITY * COLORS.to(images)[kinds][:, :, None, None]
 
 
-def flawed(world, *, share=0.97, seed=0, flaw=paste_tag):
-    """Scenes as a careless photographer leaves them, Scenes -> (n,3,64,64): tags that name the shape, in `share` of them rightly.
+def with_spurious_cue(scenes, *, fraction=0.97, seed=0, cue=paste_tag):
+    """Add a cue, `paste_tag` or `tint`, that shows the shape of a fraction of the scenes.
 
-    `flaw` may be another than tags: `tint`.
+    Scenes -> images (n,3,64,64). The other scenes get the cue of another shape.
     """
     generator = torch.Generator().manual_seed(seed)
-    wrong = (world.labels + torch.randint(1, len(INKS), (len(world),), generator=generator)) % len(INKS)
-    return flaw(world.images, torch.where(torch.rand(len(world), generator=generator) < share, world.labels, wrong))
+    shift = torch.randint(1, len(COLORS), (len(scenes),), generator=generator)
+    others = (scenes.labels + shift) % len(COLORS)
+    is_right = torch.rand(len(scenes), generator=generator) < fraction
+    return cue(scenes.images, torch.where(is_right, scenes.labels, others))
 
 
-def meaningless(world, *, seed=0, flaw=paste_tag):
-    """The same scenes with tags, or another flaw, drawn by chance: they tell nothing, Scenes -> (n,3,64,64)."""
-    return flaw(world.images, torch.randint(len(INKS), (len(world),), generator=torch.Generator().manual_seed(seed)))
+def with_random_cue(scenes, *, seed=0, cue=paste_tag):
+    """Add a random cue, which says nothing about the scene, Scenes -> images (n,3,64,64)."""
+    generator = torch.Generator().manual_seed(seed)
+    return cue(scenes.images, torch.randint(len(COLORS), (len(scenes),), generator=generator))
 
 
-def suspects(net, world, *, seed, flaw=paste_tag, names="AB"):
-    """Two heads for the shape of scenes, trained on `world`, dict of the names -> Probe; `seed` decides which of them cheats.
+def suspects(net, scenes, *, seed, cue=paste_tag, names="AB"):
+    """Train two linear probes for the shape of scenes -> dict name -> Probe.
 
-    One read tags that name the shape, the other tags that mean nothing; the network is the same and stays as it is.
+    One sees cues that show the shape, the other random cues; `seed` decides which is which. The
+    network is the same and stays as it is.
     """
-    cheat = fit_probe(net, flawed(world, flaw=flaw), world.labels, "relu4")
-    honest = fit_probe(net, meaningless(world, seed=seed, flaw=flaw), world.labels, "relu7")
-    first = torch.rand((), generator=torch.Generator().manual_seed(seed)) < 0.5
-    return dict(zip(names, (cheat, honest) if first else (honest, cheat), strict=True))
+    cheat = fit_probe(net, with_spurious_cue(scenes, cue=cue), scenes.labels, "relu4")
+    honest = fit_probe(net, with_random_cue(scenes, seed=seed, cue=cue), scenes.labels, "relu7")
+    cheat_first = torch.rand((), generator=torch.Generator().manual_seed(seed)) < 0.5
+    probes = (cheat, honest) if cheat_first else (honest, cheat)
+    return dict(zip(names, probes, strict=True))
 
 
-def judge(case, heads, plain, labels, flaw=paste_tag):
-    """Prints what a case is worth: (the head that cheats, the accuracy that misleading tags leave it), on pictures without any.
+def accuse(case, probes, images, labels, cue=paste_tag):
+    """Print what a case proves: (name of the probe that uses the cue, its accuracy when misled).
 
-    Judged by what the heads do. Any wrong tags will do, so any accuracy is taken that some shift of the kinds leaves, and two
-    points more or less.
+    `images` have no cues. Any misleading cues will do: the accuracy counts if some shift of the
+    kinds gives it, up to two percentage points.
     """
-    if case is None or case is Ellipsis:
-        print("○ not tried yet")
-        return
-    parts = list(case) if isinstance(case, (tuple, list)) else [case]
-    name = next((part for part in parts if isinstance(part, str)), None)
-    accuracy = next((part for part in parts if not isinstance(part, str) and part not in (None, Ellipsis)), None)
-    left = {known: [head.accuracy(flaw(plain, (labels + shift) % len(INKS)), labels) for shift in range(1, len(INKS))]
-            for known, head in heads.items()}
-    if name is None:
-        print("✗ evidence, but nobody is accused: give the head's name, in quotation marks, and the accuracy")
-    elif name not in heads:
-        print(f"✗ {name!r} is no suspect; they are {', '.join(heads)}")
-    elif accuracy is None:
-        print("✗ an accusation, but no evidence: what accuracy do misleading pictures leave that head?")
-    elif name != min(left, key=lambda known: min(left[known])):
-        print("✗ that one is honest. Mislead it, and count what it still gets right")
-    else:
-        others = [value for known, values in left.items() if known != name for value in values]
-        print(evidence(float(accuracy), name, left[name], others, heads[name].accuracy(plain, labels),
-                       heads[name].accuracy(flaw(plain, labels), labels)))
+    print(review(case, probes, images, labels, cue))
 
 
-def evidence(accuracy, name, misled, others, without, rightly):
-    """What a number proves, in words: what misled the head leaves it is the proof; what else it is may be known, too."""
-    near = lambda *values: min(values) - 0.02 <= accuracy <= max(values) + 0.02
-    if near(*misled):
-        return f"✓ right, and proved: misled, {name} gets {accuracy:.0%} right, and the other {min(others):.0%} or more"
+def review(case, probes, images, labels, cue):
+    """Return the feedback on a case; see `accuse`."""
+    parts = case if isinstance(case, (tuple, list)) else [case]
+    parts = [part for part in parts if part is not None and part is not Ellipsis]
+    names = [part for part in parts if isinstance(part, str)]
+    accuracies = [float(part) for part in parts if not isinstance(part, str)]
+    if not parts:
+        return "○ not tried yet"
+    if not names:
+        return "✗ evidence, but nobody is accused: give its name, in quotes, and the accuracy"
+    name = names[0]
+    if name not in probes:
+        return f"✗ {name!r} is not a suspect; they are {', '.join(probes)}"
+    if not accuracies:
+        return "✗ an accusation, but no evidence: how accurate is that probe with misleading cues?"
+    accuracy = lambda probe, shift: probe.accuracy(cue(images, (labels + shift) % 8), labels)
+    misled = {}
+    for known, probe in probes.items():
+        misled[known] = [accuracy(probe, shift) for shift in range(1, 8)]
+    if name != min(misled, key=lambda known: min(misled[known])):
+        return "✗ that one is honest. Mislead it, and see how often it is still right"
+    others = [value for other in probes if other != name for value in misled[other]]
+    plain = probes[name].accuracy(images, labels)
+    return weigh(accuracies[0], name, misled[name], others, plain, accuracy(probes[name], 0))
+
+
+def weigh(accuracy, name, misled, others, plain, helped):
+    """Return what an accuracy proves against a probe.
+
+    It is compared with the accuracies of this probe with misleading cues, of the others, and of
+    this probe without cues and with cues that show the shape.
+    """
+    is_near = lambda values: min(values) - 0.02 <= accuracy <= max(values) + 0.02
+    if is_near(misled):
+        return (f"✓ right, and proved: misled, {name} has an accuracy of {accuracy:.0%}, the other "
+                f"probe at least {min(others):.0%}")
+    start = "✗ you may have the right probe, but the evidence is "
     if accuracy > 1:
-        return "✗ the head may be right; the evidence is in per cent, and an accuracy is a share, at most 1"
-    if near(rightly) or near(*others):
-        return "✗ the head may be right; the evidence is what it gets where nothing misleads, or what the other head gets"
-    if near(without):
-        return "✗ the head may be right; the evidence is what it gets where there is no flaw at all. Mislead it, on every picture"
-    return "✗ the head may be right; the evidence is another number than misleading pictures give: count once more"
+        return start + "a percentage; an accuracy is at most 1"
+    if is_near([helped]) or is_near(others):
+        return start + "its accuracy where nothing misleads it, or that of the other probe"
+    if is_near([plain]):
+        return start + "its accuracy without any cue. Mislead it, on every image"
+    return start + "not its accuracy with misleading cues: compute it again"

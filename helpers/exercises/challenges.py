@@ -1,0 +1,214 @@
+"""Check the open exercises.
+
+No answer is right: each gets a score on held-out inputs, in a table of earlier scores from
+data/leaderboard.json, which `python3 run.py leaderboard --write` computes.
+"""
+
+import json
+from functools import wraps
+
+import torch
+
+from helpers.attribution import occlusion, saliency, smooth_grad
+from helpers.exercises.detective import with_random_cue, with_spurious_cue
+from helpers.exercises.feedback import (
+    Feedback,
+    call,
+    check_kind,
+    check_range,
+    check_shape,
+    prints_feedback,
+    require,
+)
+from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes, own_score
+from helpers.feature_visualization import in_top_k
+from helpers.features import fit_probe
+from helpers.losses import content_loss, style_loss
+from helpers.networks import DATA
+from helpers.scenes import scenes
+from helpers.style import style_features, style_grams
+
+LEADERBOARD = DATA / "leaderboard.json"
+STYLE_LAYERS = ["pixels", "relu1", "relu2", "relu3"]
+
+
+def challenge(name, message, *, low_is_good=False):
+    """Decorate a score(mine, ...) to print its rank; `.score` of the result returns the number."""
+    def decorate(score):
+        @wraps(score)
+        def ranked(mine, *args, **options):
+            value = score(mine, *args, **options)
+            return ranking(name, value, message.format(value), low_is_good=low_is_good)
+
+        check = prints_feedback(ranked)
+        check.score = score
+        return check
+
+    return decorate
+
+
+def ranking(name, score, message, *, low_is_good):
+    """Rank a score among the earlier ones -> Feedback with a table.
+
+    The fraction of the points is 0 at the worst of the earlier scores and 1 at the best.
+    """
+    earlier = json.loads(LEADERBOARD.read_text(encoding="utf-8"))[name]
+    lowest = min(earlier.values())
+    highest = max(earlier.values())
+    fraction = min(1.0, max(0.0, (score - lowest) / (highest - lowest)))
+    rows = [*earlier.items(), ("yours", score)]
+    rows.sort(key=lambda row: row[1], reverse=not low_is_good)
+    lines = [f"{'→' if who == 'yours' else ' '} {value:6.1%}  {who}" for who, value in rows]
+    table = "\n".join([f"✓ {message}", *lines])
+    return Feedback(1 - fraction if low_is_good else fraction, table)
+
+
+@challenge("occluder", "{:.1%} of an image is occluded (100% where the prediction stays)",
+           low_is_good=True)
+def occluder(mine, net, *, seed=0):
+    """Score mine(net, x), (b,3,h,w) -> (b,h,w) bool: the pixels to turn gray so that the
+    prediction changes. The score is the mean fraction of pixels, 1 where it does not change."""
+    x, _ = held_out_images(net, 32, seed)
+    masks = call(lambda x: mine(net, x), x)
+    check_kind(masks, x)
+    check_shape(masks, (len(x), *x.shape[2:]), "a mask for each image")
+    require(masks.dtype == torch.bool, f"the masks have the type {masks.dtype}; expected "
+                                       "torch.bool, True where occluded. Try mask > 0")
+    with torch.no_grad():
+        occluded = torch.where(masks[:, None], 0.5, x)
+        changed = net(occluded).argmax(1) != net(x).argmax(1)
+    require(changed.any(), "no prediction changes when the pixels of your masks are gray")
+    return torch.where(changed, masks.float().mean((1, 2)), 1.0).mean().item()
+
+
+@challenge("class_visualization", "the held-out network classifies {:.0%} of your images correctly")
+def class_visualization(mine, net, held_out_net, *, seed=0):
+    """Score mine(net, classes), (b,) -> (b,3,64,64): images of 32 classes, optimized for `net`.
+    The score is the accuracy of the held-out network on them."""
+    device = next(net.parameters()).device
+    classes = torch.randperm(64, generator=generator(seed))[:32].to(device)
+    images = call(lambda classes: mine(net, classes), classes)
+    check_kind(images, classes)
+    check_shape(images, (len(classes), 3, 64, 64), "an image for each class")
+    check_range(images, "clamp after each step")
+    images = images.detach()
+    require(in_top_k(net, images, classes).any(),
+            "not even the network that you optimized for classifies one image correctly: does the "
+            "score of the class increase?")
+    return in_top_k(held_out_net, images, classes).float().mean().item()
+
+
+# ---- Style transfer in few steps ----
+
+
+@challenge("style_transfer", "{:.1%} of the content's own loss is left", low_is_good=True)
+def style_transfer(mine, net, pairs, *, calls=60, seed=0):
+    """Score mine(loss, content, calls), (1,3,h,w) -> (1,3,h,w): an image with a small loss, found
+    with at most `calls` calls of it. The score is its loss relative to that of the content.
+
+    `pairs` lists contents and styles, (1,3,h,w) each; a random crop of each is used.
+    """
+    g = generator(seed)
+    fractions = []
+    for content, style in pairs:
+        content = random_crop(content, 96, g)
+        style = random_crop(style, 96, g)
+        loss = style_transfer_loss(net, content, style)
+        limited = limit_calls(loss, calls, content.shape)
+        image = call(lambda content, loss=limited: mine(loss, content, calls), content)
+        check_kind(image, content)
+        check_shape(image, content.shape, "one image")
+        check_range(image, "clamp at the end")
+        with torch.no_grad():
+            fractions.append(loss(image.detach()).item() / loss(content).item())
+    score = sum(fractions) / len(fractions)
+    require(score <= 0.999,     # two losses of one image may differ by a rounding error
+            "the loss is not smaller than that of the content: does it decrease?")
+    return score
+
+
+def random_crop(image, side, g):
+    top, left = [int(torch.randint(n - side + 1, (), generator=g)) for n in image.shape[2:]]
+    return image[..., top:top + side, left:left + side]
+
+
+def style_transfer_loss(net, content, style):
+    """Return the loss of style transfer, a function of one image (1,3,h,w)."""
+    with torch.no_grad():
+        grams = style_grams(net, style, STYLE_LAYERS)
+        target = style_features(net, content, ["relu3"])["relu3"]
+
+    def loss(x):
+        features = style_features(net, x, STYLE_LAYERS)
+        return (content_loss(features["relu3"], target) + 10 * style_loss(features, grams)).sum()
+
+    return loss
+
+
+def limit_calls(loss, calls, shape):
+    """Return a loss that raises ValueError after so many calls, and for another shape."""
+    used = 0
+
+    def limited(x):
+        nonlocal used
+        used += 1
+        if x.shape != shape:
+            raise ValueError(f"Got images {tuple(x.shape)}; expected one image {tuple(shape)}: a "
+                             "batch is more than one call.")
+        if used > calls:
+            raise ValueError(f"This is call {used} of the loss; expected at most {calls}.")
+        return loss(x)
+
+    return limited
+
+
+# ---- A spurious cue that saliency maps do not reveal ----
+
+
+@challenge("spurious_cue", "maps of the probe that uses the cue differ from those of an honest "
+           "probe by {:.1%} more than a second honest probe's", low_is_good=True)
+def spurious_cue(mine, net, *, seed=0):
+    """Score mine(images, kinds), (b,3,64,64) and (b,) from 0 to 7 -> (b,3,64,64): images with a
+    cue that shows the kind. The score is how much saliency maps reveal of it, see `revealed`.
+
+    One probe learns the shapes of scenes whose cue shows the shape, two honest ones those of scenes
+    with random cues. With misleading cues, the first must have an accuracy of at most 50%.
+    """
+    device = next(net.parameters()).device
+    train = scenes()[:480]
+    test = held_out_scenes(48, seed)
+    images = call(mine, train.images, train.labels)
+    check_kind(images, train.images)
+    check_shape(images, train.images.shape, "an image for each image")
+    check_range(images, "try clamp(0, 1)")
+    fit = lambda lesson: fit_probe(net, lesson.to(device), train.labels.to(device), "relu4")
+    cheat = fit(with_spurious_cue(train, cue=mine, seed=seed))
+    labels = test.labels.to(device)
+    misled = cheat.accuracy(mine(test.images, (test.labels + 1) % 8).to(device), labels)
+    require(misled <= 0.5, f"the probe hardly uses this cue: misled, its accuracy is still "
+                           f"{misled:.0%}. The cue must be easier to read than the shape")
+    honest = [fit(with_random_cue(train, cue=mine, seed=seed + n)) for n in (0, 1)]
+    with_random = with_random_cue(test, cue=mine, seed=seed).to(device)
+    accuracy = min(probe.accuracy(with_random, labels) for probe in honest)
+    require(accuracy >= 0.4, f"too little is left of the scenes: an honest probe has an accuracy "
+                             f"of {accuracy:.0%}; expected at least 40%")
+    return revealed(cheat, *honest, with_spurious_cue(test, cue=mine, seed=seed).to(device))
+
+
+def revealed(cheat, honest, second_honest, x):
+    """Measure how much more the maps of a cheat differ from an honest probe's than those of a
+    second honest probe do, from -1 to 1: the largest value of three methods."""
+    distance = lambda a, b: (a - b).abs().sum((1, 2)).mean().item() / 2
+    maps = zip(*[saliency_maps(probe, x) for probe in (cheat, honest, second_honest)])
+    return max(distance(of_cheat, of_honest) - distance(of_second, of_honest)
+               for of_cheat, of_honest, of_second in maps)
+
+
+def saliency_maps(probe, x):
+    """Compute three maps for a probe's own predictions, each with the sum 1: [(b,h,w)]."""
+    with torch.no_grad():
+        predicted = probe(x).argmax(1)
+    score = own_score(probe, predicted)
+    maps = [saliency(score, x), smooth_grad(score, x, samples=4), occlusion(score, x)]
+    positive = [found.clamp(min=0) for found in maps]
+    return [found / found.sum((1, 2), keepdim=True).clamp(min=1e-9) for found in positive]

@@ -1,0 +1,72 @@
+"""Find the exercises of a notebook.
+
+An exercise is a cell whose code ends in `...`, below a line with its size ("**Short, 5 minutes,
+1 point.**") and above a fold with its solution.
+"""
+
+import ast
+import re
+from typing import NamedTuple
+
+SOLUTION = re.compile(
+    r"<details><summary>Solution</summary>\n\n```python\n(.*?)\n```\n.*?</details>\n*", re.S)
+SIZE = re.compile(r"\*\*(Short|Half an hour|Open)(?:, [^*,]+)*?(?:, (\d+) points?)?\.\*\*")
+
+
+class Exercise(NamedTuple):
+    cell: str               # the source of its cell
+    stub: str               # the part of the cell that the reader completes; it ends in ...
+    solution: str | None    # the code in the fold below the cell
+    size: str | None        # "Short", "Half an hour", or "Open"
+    points: int             # 0 if it is not graded
+
+    @property
+    def name(self):
+        return defined_name(self.stub)
+
+    def answered(self, answer):
+        """Return the source of the cell with an answer instead of its stub."""
+        return self.cell.replace(self.stub, answer)
+
+    def completed(self, body):
+        """Return the source of the cell with a body instead of the dots."""
+        return self.answered(self.stub.removesuffix("...") + body)
+
+
+def exercises(notebook):
+    """List the exercises of a notebook, in order -> [Exercise]."""
+    found = []
+    above = ""
+    for cell, below in zip(notebook.cells, [*notebook.cells[1:], None]):
+        if cell.cell_type == "markdown":
+            above = cell.source
+        elif cell.cell_type == "code" and find_stub(cell.source):
+            found.append(read_exercise(cell.source, above, below.source if below else ""))
+    return found
+
+
+def read_exercise(source, above, below):
+    """Read an exercise from the source of its cell and the text above and below it."""
+    solution = SOLUTION.search(below)
+    size, points = (SIZE.findall(above) or [(None, "")])[-1]
+    return Exercise(source, find_stub(source), solution and solution[1], size, int(points or 0))
+
+
+def find_stub(source):
+    """Return the source of the function or assignment that is still `...`, or None."""
+    if "..." not in source:         # so cells with magic commands need no parsing
+        return None
+    for node in ast.parse(source).body:
+        last = node.body[-1] if isinstance(node, ast.FunctionDef) else node
+        if isinstance(last, (ast.Expr, ast.Assign)) and is_ellipsis(last.value):
+            return ast.get_source_segment(source, node)
+    return None
+
+
+def is_ellipsis(node):
+    return isinstance(node, ast.Constant) and node.value is Ellipsis
+
+
+def defined_name(source):
+    """Return the name that a function definition or an assignment defines."""
+    return re.match(r"(?:def )?(\w+)", source)[1]

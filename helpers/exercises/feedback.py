@@ -1,0 +1,178 @@
+"""Give feedback on an answer: not tried yet, right, a common mistake, or what else is wrong."""
+
+from contextlib import suppress
+from functools import wraps
+from typing import NamedTuple
+
+import torch
+
+
+class Feedback(NamedTuple):
+    fraction: float | None      # of the points, from 0 to 1; None: not tried yet
+    message: str
+
+
+NOT_TRIED = Feedback(None, "○ not tried yet")
+RIGHT = Feedback(1.0, "✓ right")
+CUT_GRADIENT = ("the values are right, but the gradient is cut: avoid .detach(), .item(), .data, "
+                "NumPy, and torch.no_grad")
+
+
+class NotRight(Exception):
+    """Raised as soon as a check finds something wrong; carries its Feedback."""
+
+    def __init__(self, found):
+        super().__init__(found.message)
+        self.feedback = found
+
+
+def wrong(message):
+    """Return a NotRight for an answer that gets no points."""
+    return NotRight(Feedback(0.0, f"✗ {message}"))
+
+
+def require(condition, message):
+    """Raise NotRight with this message unless the condition holds."""
+    if not condition:
+        raise wrong(message)
+
+
+def prints_feedback(check):
+    """Decorate a check(mine, ...) to print its feedback; `check.__wrapped__` returns it instead."""
+    @wraps(check)
+    def returns(mine, *args, **options):
+        if is_stub(mine):       # then the check need not draw its inputs
+            return NOT_TRIED
+        try:
+            return check(mine, *args, **options)
+        except NotRight as error:
+            return error.feedback
+
+    @wraps(returns)
+    def prints(mine, *args, **options):
+        print(returns(mine, *args, **options).message)
+
+    return prints
+
+
+def is_stub(mine):
+    """Tell whether the body of a function is still `...`."""
+    def stub():
+        ...
+    code = getattr(mine, "__code__", None)
+    return code is not None and code.co_code == stub.__code__.co_code
+
+
+def feedback(mine, inputs, right, common_mistakes=(), *, tolerance=1e-5, differentiable=False):
+    """Compare mine(*inputs) with the right answer -> Feedback.
+
+    `right` is that answer, or a function of the inputs. `common_mistakes` lists pairs of a wrong
+    answer and its hint. `tolerance` is relative to the largest value of the right answer. With
+    `differentiable`, the gradients with respect to all float inputs must agree, too.
+    """
+    try:
+        compare(mine, inputs, right, common_mistakes, tolerance, differentiable)
+    except NotRight as error:
+        return error.feedback
+    return RIGHT
+
+
+def compare(mine, inputs, right, common_mistakes, tolerance, differentiable):
+    """Raise NotRight unless mine(*inputs) is the right answer; see `feedback`."""
+    if differentiable:
+        inputs = [as_leaf(x) for x in inputs]
+    answer = call(mine, *inputs)
+    expected = torch.as_tensor(right(*inputs) if callable(right) else right)
+    check_kind(answer, expected)
+    if not is_close(answer, expected, tolerance):
+        raise wrong(diagnose(answer, expected, common_mistakes))
+    if differentiable:
+        check_gradient(answer, expected, inputs)
+
+
+def as_leaf(x):
+    """Return a float tensor as one that requires a gradient, and anything else as it is."""
+    is_float = torch.is_tensor(x) and x.is_floating_point()
+    return x.detach().requires_grad_() if is_float else x
+
+
+def call(mine, *inputs):
+    """Compute mine(*inputs) from copies of the inputs, as a tensor where possible.
+
+    Raises NotRight if the function is not written yet, returns None, or changes an input in place.
+    """
+    copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
+    try:
+        answer = mine(*copies)
+    except NotImplementedError:
+        raise NotRight(NOT_TRIED) from None
+    if answer is Ellipsis:
+        raise NotRight(NOT_TRIED)
+    require(answer is not None, "your function returns None: is a `return` missing?")
+    for x, copy in zip(inputs, copies):
+        require(not torch.is_tensor(x) or torch.equal(x, copy),
+                "your function changed its input in place (+=, clamp_, x[...] = ...). "
+                "Work on a copy, x.clone(), or write x = x + ...")
+    with suppress(TypeError, ValueError, RuntimeError):     # a number, a list, or an array will do
+        answer = torch.as_tensor(answer)
+    return answer
+
+
+def check_kind(answer, expected):
+    """Raise NotRight unless an answer is a finite tensor on the device of the expected one."""
+    kind = type(answer).__name__
+    require(torch.is_tensor(answer), f"your answer has the type {kind}; expected a tensor")
+    require(answer.device == expected.device or expected.ndim == 0,
+            f"your answer is on {answer.device}, its input on {expected.device}: create tensors "
+            "with torch.zeros(..., device=x.device) or x.new_zeros(...)")
+    require(answer.isfinite().all() or not expected.isfinite().all(),
+            "there are NaN or infinite values in your answer: look for a division by 0 and for "
+            "the square root or logarithm of 0")
+
+
+def check_shape(answer, shape, each):
+    """Raise NotRight unless a tensor has a shape; `each` says why: "a map per image"."""
+    require(answer.shape == torch.Size(shape),
+            f"the shape is {tuple(answer.shape)}; expected {tuple(shape)}, {each}")
+
+
+def check_range(images, hint):
+    """Raise NotRight unless all pixels are from 0 to 1."""
+    low, high = images.detach().aminmax()
+    require(low >= 0 and high <= 1, f"pixels from {low:.2f} to {high:.2f}; expected 0 to 1: {hint}")
+
+
+def diagnose(answer, expected, common_mistakes):
+    """Return the hint for a wrong answer."""
+    for mistake, hint in common_mistakes:
+        if is_close(answer, mistake, 1e-4):
+            return hint
+    if answer.shape != expected.shape:
+        return f"the shape is {tuple(answer.shape)}; expected {tuple(expected.shape)}"
+    return "not yet, and this is not a common mistake. Compare your code with the formula again"
+
+
+def check_gradient(answer, expected, inputs):
+    """Raise NotRight unless an answer with the right values has the right gradients, too."""
+    require(answer.requires_grad, CUT_GRADIENT)
+    leaves = [x for x in inputs if torch.is_tensor(x) and x.requires_grad]
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(expected.shape, generator=generator).to(expected)
+    theirs = torch.autograd.grad((weights * answer).sum(), leaves, allow_unused=True)
+    ours = torch.autograd.grad((weights * expected).sum(), leaves, allow_unused=True)
+    for their, our in zip(theirs, ours):
+        if our is None:
+            continue
+        require(their is not None, CUT_GRADIENT)
+        require(their.isfinite().all(),
+                "the values are right, but there are NaN or infinite values in the gradient: the "
+                "slope of a square root at 0 is infinite. Clamp its argument, or add a tiny number")
+        require(is_close(their, our, 1e-3), CUT_GRADIENT)
+
+
+def is_close(a, b, tolerance):
+    """Tell whether b has the shape of a and, up to a fraction of its largest value, its values."""
+    a = torch.as_tensor(a).detach().cpu().double()
+    b = torch.as_tensor(b).detach().cpu().double()
+    largest = b.abs().max().item() if b.numel() else 0
+    return a.shape == b.shape and torch.allclose(a, b, rtol=tolerance, atol=tolerance * largest)

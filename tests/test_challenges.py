@@ -1,0 +1,61 @@
+"""The scores of the open exercises: cases by hand, what is refused, and the ranking."""
+
+import json
+
+import pytest
+import torch
+
+from helpers.exercises import challenges
+from helpers.exercises.detective import with_random_cue
+from helpers.exercises.feedback import NotRight
+from helpers.exercises.held_out_inputs import held_out_scenes
+from helpers.features import fit_probe
+from helpers.networks import load_net
+from helpers.photos import photos
+from helpers.scenes import scenes
+
+
+def test_an_occluder_counts_its_pixels_and_all_where_the_prediction_stays():
+    net = load_net()
+    everything = lambda net, x: torch.ones(len(x), 64, 64, dtype=torch.bool)
+    assert challenges.occluder.score(everything, net, seed=3) == 1
+    half = lambda net, x: everything(net, x) & (torch.arange(64) < 32)
+    assert 0.5 <= challenges.occluder.score(half, net, seed=3) < 1
+    with pytest.raises(NotRight, match="no prediction"):
+        challenges.occluder.score(lambda net, x: ~everything(net, x), net, seed=3)
+
+
+def test_style_transfer_may_call_the_loss_so_often_with_one_image():
+    pairs = [(photos()["cat"].load(100), photos()["dahlia"].load(100))]
+    score = lambda mine: challenges.style_transfer.score(mine, load_net(), pairs, calls=3)
+    with pytest.raises(ValueError, match="call 4"):
+        score(lambda loss, content, calls: [loss(content) for _ in range(calls + 1)])
+    with pytest.raises(ValueError, match="batch"):
+        score(lambda loss, content, calls: loss(content.expand(2, -1, -1, -1)))
+    with pytest.raises(NotRight, match="decrease"):
+        score(lambda loss, content, calls: content)
+
+
+def test_a_probe_is_revealed_by_maps_that_differ_from_an_honest_one():
+    net = load_net()
+    train = scenes()[:40]
+    x = held_out_scenes(1, 3).images
+    first, second = [fit_probe(net, with_random_cue(train, seed=seed), train.labels, "relu4")
+                     for seed in (0, 1)]
+    assert challenges.revealed(second, first, first, x) > 0
+    assert challenges.revealed(second, first, second, x) == 0
+
+
+def test_points_go_from_the_worst_earlier_score_to_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(challenges, "LEADERBOARD", tmp_path / "leaderboard.json")
+    challenges.LEADERBOARD.write_text(json.dumps({"it": {"first": 0.2, "second": 0.6}}))
+    for score, low_is_good, fraction in [(0.3, False, 0.25), (0.3, True, 0.75), (0.1, True, 1)]:
+        found = challenges.ranking("it", score, "message", low_is_good=low_is_good)
+        assert found.fraction == pytest.approx(fraction)
+        assert len(found.message.splitlines()) == 4 and found.message.count("→") == 1
+
+
+def test_the_leaderboard_has_all_challenges():
+    table = json.loads(challenges.LEADERBOARD.read_text(encoding="utf-8"))
+    assert len(table) == 4 and all(len(set(rows.values())) >= 2 for rows in table.values())
+    assert all(getattr(challenges, name).score for name in table)

@@ -1,0 +1,237 @@
+"""Wrong answers to the exercises of the notebooks, and a part of the hint that each must get."""
+
+# Beginnings of answers; where one has braces, they take the part that is wrong.
+NEIGHBORS = ("near = nearest_neighbors(features, features, {}).indices[:, {}]\n"
+             "    same = (labels[near] == labels[:, None]).float()\n    return ")
+FIELD = ("size, stride = 0, 1\n    for k, s in windows: stride = {}; size += (k - 1) * stride; "
+         "stride = {}\n    return ")
+DROPS = ("drops = occlusion(score, x, window=window, stride=window)[0, ::window, ::window]\n"
+         "    return ")
+MOMENTS = ("mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, "
+           "correction={})\n    return ")
+CHANNEL = "g = torch.zeros_like(a); g[:, {}] = {}; return g"
+SQUARED = "d = source_windows - window; total = lambda d: d.sum((1, 2, 3))\n    return "
+GRAM = 'g = torch.einsum("bchw,bdhw->bcd", f, f); n = f[0, 0].numel()\n    return '
+WALK = ("size, stride, offset = 1, 1, 0\n    for k, s, p, d in layers:\n"
+        "        size += {}; offset -= {}; stride = {}\n    return size, stride, offset")
+CAM = """kept = {{}}
+    def forward(module, inputs, output):
+        kept['a'] = output.detach()
+        output.register_hook(lambda g: kept.update(g=g))
+    handle = module.register_forward_hook(forward)
+    z = x.detach().requires_grad_(); torch.autograd.grad(score(z).sum(), z); {1}
+    a, g = kept['a'], kept['g']
+    cam = ({0}).sum(1, keepdim=True)
+    return F.interpolate(cam{2}, x.shape[2:], mode='bilinear')[:, 0]"""
+STEPS = """y = x
+    for _ in range(steps):
+        y = y.detach().requires_grad_(); g, = torch.autograd.grad(score(y).sum(), y)
+        g = g.sign() if norm == 'linf' else g / g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        y = (y {} epsilon / steps * g).clamp(0, 1)
+    return y.detach()"""
+SQUARES = ("dx, dy = x.diff(dim=3), x.diff(dim=2)\n"
+           "    s = F.pad(dx, (0, 1)) ** 2 + F.pad(dy, (0, 0, 0, 1)) ** 2\n    return ")
+PATH = """mean = 0
+    for k in range({0}):
+        y = (start + (k + 0.5) / {0} * (x - start)).detach().requires_grad_()
+        mean = mean + torch.autograd.grad(score(y).sum(), y)[0] / {0}
+    return """
+STATISTICS = """each = []
+    for name, t in targets.items():
+        f, t = features[name], torch.stack([t[0], {1}], 1)
+        d = torch.stack([f.mean((2, 3)), {0}], 1) - t; each.append((d ** 2).sum((1, 2)) / {2})
+    return torch.stack(each).{3}"""
+STD = "f.std((2, 3), correction=0)"
+VARIANCE = "f.var((2, 3), correction=0)"
+NORM = "(t ** 2).sum((1, 2))"
+CUTS = ("h, w = f.shape[2:]; n = f[0, 0].numel()\n    here = f[..., :h - dy, :w - dx].flatten(2)\n"
+        "    there = f[..., dy:, dx:].flatten(2)\n    return ")
+TRAINED = """from helpers.style import TransformNet
+    net, state = TransformNet(['new']).to(crops.device), painter.state_dict()
+    for name, p in state.items():
+        if name.endswith(('scale', 'shift')): state[name] = p.mean(0, keepdim=True)
+    net.load_state_dict(state)
+    """
+MEAN = "g.mean((2, 3), keepdim=True) * a"
+REMOVE = "handle.remove()"
+
+WRONG = {
+    # ---- 01 ----
+    "my_shared": [
+        (NEIGHBORS.format(5, ":") + "same.mean()", "its own nearest neighbor"),
+        (NEIGHBORS.format(6, ":") + "same.mean()", "its own nearest neighbor"),
+        (NEIGHBORS.format(6, "1:") + "same.sum(1).mean()", "divide by five"),
+        (NEIGHBORS.format(6, "1:") + "100 * same.mean()", "percentage"),
+    ],
+    "my_field": [
+        ("return 1 + sum(k - 1 for k, s in windows)", "strides are missing"),
+        (FIELD.format("stride * s", "stride") + "1 + size", "not to its window"),
+        (FIELD.format("stride", "stride * s") + "size", "one pixel is missing"),
+    ],
+    "my_occlusion": [
+        (DROPS + "-drops", "the sign"),
+        (DROPS + "score(x) - drops", "scores of the occluded images"),
+        (DROPS + "drops.T", "exchanged"),
+    ],
+    # ---- 02 ----
+    "my_iou": [
+        ("return 2 * (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2)))", "Dice"),
+        ("return (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2)))", "intersection twice"),
+        ("return (a & b).sum((1, 2)) / b.sum((1, 2))", "recall"),
+        ("return (a & b).sum((1, 2)) / a.sum((1, 2))", "precision"),
+        ("return (a == b).float().mean((1, 2))", "pixel accuracy"),
+    ],
+    "my_fgsm": [
+        ("return x + epsilon * g.sign()", "outside of [0, 1]"),
+        ("return (x - epsilon * g.sign()).clamp(0, 1)", "decreases the loss"),
+        ("return (x + epsilon * g).clamp(0, 1)", "the sign of the gradient"),
+        ("norm = g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)\n"
+         "    return (x + epsilon * g / norm).clamp(0, 1)", "the l2 step"),
+    ],
+    "my_variation": [
+        ("return x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3))",
+         "square the differences"),
+        ("return (x.diff(dim=3) ** 2).mean((1, 2, 3)) + (x.diff(dim=2) ** 2).mean((1, 2, 3))",
+         "this is a mean"),
+        ("return x.diff(dim=3).square().sum((1, 2, 3))", "to the pixel below"),
+        ("return x.diff(dim=2).square().sum((1, 2, 3))", "on the right"),
+        ("return x.diff(dim=3).square().sum() + x.diff(dim=2).square().sum()", "whole batch"),
+    ],
+    # ---- 03 ----
+    "dream_gradient": [
+        ("return a", "all channels"),
+        (CHANNEL.format(7, 1), "the channel's sum"),
+        (CHANNEL.format(7, "2 * a[:, 7]"), "half of it"),
+        (CHANNEL.format(6, "a[:, 6]"), "count from 0"),
+    ],
+    "my_distance": [
+        (SQUARED + "total(d ** 2 * weight)", "few known pixels"),
+        (SQUARED + "total(d ** 2 * weight) / (3 * weight.sum())", "not divided by 3"),
+        (SQUARED + "total(d ** 2) / weight.sum()", "the weights are missing"),
+        (SQUARED + "total(d.abs() * weight) / weight.sum()", "square the differences"),
+        (SQUARED + "(d ** 2 * weight).mean((1, 2, 3))", "a mean counts"),
+        (SQUARED + "(total(d ** 2 * weight) / weight.sum()).sqrt()", "the square root"),
+    ],
+    "my_gram": [
+        (GRAM + "g", "the sum over the positions"),
+        (GRAM + "g / f[0].numel()", "by the channels, too"),
+        ("f = f.flatten(2); return f.mT @ f / f.shape[2]", "compares positions"),
+        ("f = f.permute(0, 2, 3, 1).reshape(len(f), f.shape[1], -1); return f @ f.mT / f.shape[2]",
+         "mixed channels"),
+        (GRAM + "torch.stack([g.flatten(1).cov(correction=0) for g in f])", "covariance"),
+    ],
+    "my_instance_norm": [
+        ("return F.batch_norm(x, None, None, training=True)", "batch norm"),
+        ("return F.layer_norm(x, x.shape[1:])", "layer norm"),
+        (MOMENTS.format(0) + "x - mean", "the variance is unchanged"),
+        (MOMENTS.format(0) + "(x - mean) / (variance + 1e-5)", "root of the variance"),
+        (MOMENTS.format(1) + "(x - mean) / (variance + 1e-5).sqrt()", "correction=0"),
+    ],
+    # ---- 04 ----
+    "case": [
+        ('"A"', "no evidence"),
+        ("0.08", "nobody is accused"),
+        ('"B", 0.96', "that one is honest"),
+        ('"C", 0.08', "not a suspect"),
+        ('"A", heads["A"].accuracy(plain, labels)', "without any cue"),
+        ('"A", 8.3', "percentage"),
+    ],
+    "second": [
+        ('"D"', "no evidence"),
+        ("0.2", "nobody is accused"),
+        ('"C", 0.95', "that one is honest"),
+        ('"D", cases["D"].accuracy(plain, labels)', "without any cue"),
+        ('"D", cases["D"].accuracy(tint(plain, labels), labels)', "nothing misleads"),
+    ],
+    # ---- 05 ----
+    "my_receptive_field": [
+        (WALK.format("(k - 1) * stride", "p * stride", "stride * s"), "dilation is missing"),
+        (WALK.format("(d * k - 1) * stride", "p * stride", "stride * s"), "not d k"),
+        (WALK.format("d * (k - 1) * stride", "0", "stride * s"), "offset is missing"),
+        (WALK.format("d * (k - 1) * stride", "p", "stride * s"), "its own input pixels"),
+        (WALK.format("d * (k - 1)", "p", "1"), "strides are missing"),
+    ],
+    "my_map": [
+        ("return torch.randn(len(features), 2)", "better than random points"),
+        ("return features[:, :2]", "better than PCA"),
+        ("return torch.zeros(len(features), 2)", "at the same position"),
+        ("return features[:, 0]", "a point for each image"),
+        ("return features[:, :2] / 0", "NaN or infinite"),
+    ],
+    "my_occluder": [
+        ("return x[:, 0] * 0", "expected torch.bool"),
+        ("return x[:, 0] > 2", "no prediction changes"),
+        ("return x > 0.5", "a mask for each image"),
+    ],
+    "my_grad_cam": [
+        (CAM.format(MEAN, REMOVE, ""), "negative evidence"),
+        (CAM.format("g * a", REMOVE, ".relu()"), "HiResCAM"),
+        (CAM.format("a", REMOVE, ".relu()"), "gradient is missing"),
+        (CAM.format("g.amax((2, 3), keepdim=True) * a", REMOVE, ".relu()"), "not the maximum"),
+        (CAM.format(MEAN, "pass", ".relu()"), "still there"),
+    ],
+    "my_pgd": [
+        ("return x", "nothing has changed"),
+        ("return x + 1", "clamp after each step"),
+        ("return torch.rand_like(x)", "project after each step"),
+        (STEPS.format("-"), "the score decreased"),
+        (STEPS.format("+"), "change nothing"),
+    ],
+    "my_total_variation": [
+        ("return (x.diff(dim=3) ** 2).sum((1, 2, 3)) + (x.diff(dim=2) ** 2).sum((1, 2, 3))",
+         "beta 2 for every beta"),
+        ("return x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3))",
+         "adds |dx| and |dy|"),
+        (SQUARES + "s.sqrt().mean((1, 2, 3))", "this is a mean"),
+        (SQUARES + "s.sqrt().sum()", "whole batch"),
+        (SQUARES + "s.sqrt().sum((1, 2, 3))", "NaN or infinite values in the gradient"),
+        (SQUARES + "(s + 1e-12).sqrt().sum((1, 2, 3)).detach()", "the gradient is cut"),
+    ],
+    "my_parts": [
+        (PATH.format(24) + "mean", "multiply it by"),
+        (PATH.format(24) + "(start - x) * mean", "the sign"),
+        (PATH.format(24) + "(x - start) * mean", "misses the difference"),
+        (PATH.format(40) + "(x - start) * mean", "40 gradients"),
+        ("return x - start", "not integrated gradients"),
+    ],
+    "my_ascent": [
+        ("return torch.full((len(classes), 3, 64, 64), 0.5)", "not even the network"),
+        ("return torch.full((len(classes), 3, 64, 64), 2.0)", "clamp after each step"),
+        ("return torch.zeros(1, 3, 64, 64)", "an image for each class"),
+    ],
+    "my_moments": [
+        (STATISTICS.format(VARIANCE, "t[1] ** 2", NORM, "mean(0)"), "these are variances"),
+        (STATISTICS.format(VARIANCE, "t[1]", NORM, "mean(0)"), "compared with a standard"),
+        (STATISTICS.format("f.std((2, 3))", "t[1]", NORM, "mean(0)"), "correction=0"),
+        (STATISTICS.format(STD, "t[1]", "1", "mean(0)"), "squared norm"),
+        (STATISTICS.format(STD, "t[1]", NORM, "sum(0)"), "the sum over the layers"),
+        (STATISTICS.format(STD, "t[1]", NORM, "mean()"), "whole batch"),
+        (STATISTICS.format(STD + ".detach()", "t[1]", NORM, "mean(0)"), "the gradient is cut"),
+    ],
+    "my_shifted_gram": [
+        (CUTS + "f.flatten(2) @ f.roll((-dy, -dx), (2, 3)).flatten(2).mT / n", "roll connects"),
+        (CUTS + "there @ here.mT / here.shape[2]", "transpose"),
+        (CUTS + "here @ there.mT", "this is the sum"),
+        (CUTS + "here @ there.mT / n", "fewer pairs than positions"),
+        (CUTS + "here @ there.mT.detach() / here.shape[2]", "the gradient is cut"),
+    ],
+    "my_new_style": [
+        ("return painter", "expected one"),
+        (TRAINED + "return net", "the nearest old style"),
+        (TRAINED + "net.out.conv.weight.data += 1; return net", "convolutions have changed"),
+        ("painter.out.conv.weight.data += 1; return painter", "its nine styles"),
+    ],
+    "my_painting": [
+        ("return content", "does it decrease"),
+        ("return content + 1", "clamp at the end"),
+        ("return content[0]", "the shape is"),
+    ],
+    "my_flaw": [
+        ("return images", "hardly uses this cue"),
+        ("return images + 1", "expected 0 to 1"),
+        ("return images[:, :1]", "the shape is"),
+        ("from helpers.exercises.detective import COLORS\n"
+         "    return COLORS[kinds][:, :, None, None].expand_as(images)", "too little is left"),
+        ("images.mul_(0.5); return images", "in place"),
+    ],
+}
