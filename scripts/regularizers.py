@@ -1,0 +1,117 @@
+"""Compare regularizers of gradient ascent, each tuned, by a network that had no part in it.
+
+coursenet draws the classes of photographs, and coursenet-robust recognizes them or not. Strength,
+step size, and number of steps are chosen on one half of the classes; the accuracy is that of the
+other half. --write puts it, with what was chosen, into data/regularizers.json.
+"""
+
+import argparse
+from functools import partial
+from itertools import product
+
+import torch
+
+from common import write_table
+from helpers.feature_visualization import clip_small, in_top_k, maximize_class
+from helpers.losses import total_variation
+from helpers.networks import load_net
+from helpers.optimization import NormalizedGradient
+from helpers.parametrization import FourierImage, MacoImage, PixelImage, mean_magnitude
+from helpers.photos import photos
+from helpers.scenes import SHAPES
+from helpers.transforms import gaussian_blur, jitter, random_crop, random_rotate, random_scale
+
+STEPS = (16, 48, 144)       # after how many of them an image is judged
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def maco(n):
+    album = photos()
+    names = ("cat", "espresso", "astronaut", "rocket", "temple", "dahlia", "hopper")
+    magnitude = mean_magnitude(torch.cat([album[name].load(64) for name in names]))
+    return MacoImage.noise(magnitude, batch=n, generator=seeded())
+
+
+def methods(generator):
+    """Return name -> (image, optimizer, strengths, step sizes, strength -> options)."""
+    pixels = lambda n: PixelImage.noise(64, 64, batch=n, generator=seeded())
+    fourier = lambda n: FourierImage.noise(64, 64, batch=n, generator=seeded())
+    adam = torch.optim.Adam
+    fixed = NormalizedGradient      # steps of a fixed length
+    lengths = (0.5, 1.0, 2.0)
+    rates = (0.05, 0.1, 0.25, 0.5)
+
+    def transform(x):
+        x = random_scale(x, 0.85, 1.15, generator=generator)
+        return jitter(random_rotate(x, 10, generator=generator), 4, generator=generator)
+
+    def blur(x, index, sigma):
+        return gaussian_blur(x, sigma) if index % 4 == 0 else x
+
+    shift = lambda s: {"transform": lambda x: jitter(x, s, generator=generator)}
+    transforms = lambda s: {"transform": transform}
+    crop = lambda s: {"transform": lambda x: random_crop(x, s, size=64, generator=generator)}
+    l2 = lambda s: {"regularizer": lambda x: s * (x - 0.5).square().sum((1, 2, 3))}
+    smoothness = lambda s: {"regularizer": lambda x: s * total_variation(x)}
+    blurring = lambda s: {"callback": lambda x, g, i: blur(x, i, s)}
+    clip_norm = lambda s: {
+        "callback": lambda x, g, i: clip_small(blur(x, i, 0.7), (x - 0.5).norm(dim=1), s)}
+    clip_contribution = lambda s: {
+        "callback": lambda x, g, i: clip_small(x, ((x - 0.5) * g).sum(1).abs(), s)}
+    return {
+        "no regularizer": (pixels, fixed, (None,), lengths, lambda s: {}),
+        "L2": (pixels, fixed, (0.02, 0.1), lengths, l2),
+        "blur": (pixels, fixed, (0.5, 0.8), lengths, blurring),
+        "blur, clipped by norm": (pixels, fixed, (0.1, 0.4), lengths, clip_norm),
+        "clipped by contribution": (pixels, fixed, (0.1, 0.4), lengths, clip_contribution),
+        "total variation": (pixels, fixed, (0.01, 0.05), lengths, smoothness),
+        "jitter": (pixels, fixed, (4, 8), lengths, shift),
+        "jitter, scaling, rotation": (pixels, fixed, (None,), lengths, transforms),
+        "random crops": (pixels, fixed, (0.35, 0.6), lengths, crop),
+        "Fourier, jitter": (fourier, adam, (4,), rates, shift),
+        "Fourier, jitter, scaling, rotation": (fourier, adam, (None,), rates, transforms),
+        "MACO, jitter, scaling, rotation": (maco, adam, (None,), (0.1, 0.3, 1.0), transforms),
+    }
+
+
+def tune(net, judge, generator, image, optimizer, strengths, sizes, options):
+    """Choose what is best on even classes, and return its accuracy on odd ones."""
+    def accuracies(classes, strength, size):
+        generator.manual_seed(0)
+        steps = maximize_class(net, classes, steps=STEPS[-1], image=image(len(classes)),
+                               optimizer=partial(optimizer, lr=size), **options(strength))
+        hits = {step.index: in_top_k(judge, step.image.clamp(0, 1), classes)
+                for step in steps if step.index in STEPS}
+        return {steps: hit.float().mean().item() for steps, hit in hits.items()}
+
+    n = len(net.classes) - len(SHAPES)
+    tried = {}
+    for strength, size in product(strengths, sizes):
+        for steps, accuracy in accuracies(range(0, n, 2), strength, size).items():
+            tried[strength, size, steps] = accuracy
+    strength, size, steps = max(tried, key=tried.get)
+    accuracy = accuracies(range(1, n, 2), strength, size)[steps]
+    return {"accuracy": accuracy, "strength": strength, "step size": size, "steps": steps}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args(argv)
+    generator = torch.Generator()
+    coursenet, robust = load_net("coursenet"), load_net("coursenet-robust")
+    rows = {name: (coursenet, robust, row) for name, row in methods(generator).items()}
+    rows["no regularizer, robust"] = (robust, coursenet, methods(generator)["no regularizer"])
+    table = {}
+    for name, (net, judge, row) in rows.items():
+        table[name] = tune(net, judge, generator, *row)
+        print(name, table[name], flush=True)
+    if args.write:
+        write_table("regularizers", table)
+
+
+if __name__ == "__main__":
+    main()

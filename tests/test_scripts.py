@@ -1,0 +1,251 @@
+"""The programs of scripts/ run on little data: they train, resume, measure, and grade."""
+
+import csv
+import importlib
+import json
+from contextlib import nullcontext
+
+import nbformat
+import pytest
+import torch
+import torch.nn.functional as F
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from safetensors.torch import load_file
+
+import badges
+import benchmark
+import budgets
+import common
+import compare
+import cue_conflict
+import draw_styles
+import grabcut_initializations
+import grade
+import homework
+import notebooks
+import photographs
+import regularizers
+import render_scenes
+import robustness_curve
+import slides
+import train_coursenet
+import train_style
+from helpers.exercises.exercise_cells import exercises
+from helpers.images import to_pil
+from helpers.networks import CourseNet, load_net, read_weights
+from helpers.scenes import read_tiles, scenes
+from helpers.style import STYLES, load_transform_net, style_image
+from run import PROGRAMS
+
+CLASSES = load_net("coursenet").classes[:3]
+PROGRAMS = [name for name in PROGRAMS if name not in ("common", "tiny_imagenet")]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_explains_itself(name, capsys):
+    program = importlib.import_module(name)
+    with pytest.raises(SystemExit, match="0"):
+        program.main(["--help"])
+    assert program.__doc__.split()[0] in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three classes of flat colors with noise, in the layout of Tiny ImageNet."""
+    root = tmp_path_factory.mktemp("tiny")
+    generator = torch.Generator().manual_seed(0)
+
+    def save(k, path):
+        color = F.one_hot(torch.tensor(k), 3).view(1, 3, 1, 1)
+        noise = torch.rand(1, 3, 64, 64, generator=generator)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_pil(0.8 * color + 0.2 * noise).save(path)
+
+    for i in range(24):
+        save(i % 3, root / f"train/n{i % 3}/images/{i}.png")
+    for i in range(6):
+        save(i % 3, root / f"val/images/{i}.png")
+    rows = [f"{i}.png\tn{i % 3}\t8\t8\t39\t55\n" for i in range(6)]
+    (root / "val/val_annotations.txt").write_text("".join(rows))
+    (root / "wnids.txt").write_text("n0\nn1\nn2\n")
+    (root / "words.txt").write_text("".join(f"n{k}\t{CLASSES[k]}, else\n" for k in range(3)))
+    return root
+
+
+@pytest.fixture
+def options(data, tmp_path, monkeypatch):
+    gray = torch.full((8, 3, 64, 64), 128, dtype=torch.uint8), torch.arange(8)
+    monkeypatch.setattr(train_coursenet, "training_scenes", lambda folder: gray)
+    monkeypatch.setattr(train_coursenet, "CLEAN_EPOCHS", 1)
+    monkeypatch.setattr(train_coursenet, "bf16_autocast", lambda device: nullcontext())
+    return ["--data", str(data), "--out", str(tmp_path), "--epochs", "2", "--batch", "16"]
+
+
+def test_coursenet_resumes_to_the_same_weights(options, tmp_path, monkeypatch):
+    options.append("--robust")
+    train_coursenet.main([*options, "--work", str(tmp_path / "a")])
+    whole, metadata = read_weights(tmp_path / "coursenet-robust.safetensors")
+    assert metadata["classes"][:3] == CLASSES and len(metadata["log"]) == 2
+    filters = load_file(tmp_path / "coursenet-robust-filters.safetensors")
+    assert {name: f.shape[1:] for name, f in filters.items()} == dict.fromkeys(
+        ["epoch0", "epoch1", "epoch2"], (3, 7, 7))
+    epochs = iter([train_coursenet.train_epoch, 1 / 2, train_coursenet.train_epoch])
+    monkeypatch.setattr(train_coursenet, "train_epoch", lambda *args: next(epochs)(*args))
+    with pytest.raises(TypeError):      # interrupted in the second epoch
+        train_coursenet.main([*options, "--work", str(tmp_path / "b")])
+    train_coursenet.main([*options, "--work", str(tmp_path / "b"), "--resume"])
+    resumed, _ = read_weights(tmp_path / "coursenet-robust.safetensors")
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-3)
+
+
+def test_folding_changes_nothing(images):
+    torch.manual_seed(0)
+    coursenet = CourseNet("abc")
+    net = train_coursenet.with_batch_norm(coursenet)
+    train_coursenet.initialize(net, 0.05)
+    net(images)         # the batch norms see some statistics
+    expected = net.eval()(images)
+    folded = train_coursenet.fold(net, coursenet)
+    torch.testing.assert_close(folded(images), expected, rtol=1e-4, atol=1e-5)
+    assert list(folded.state_dict()) == list(CourseNet("abc").state_dict())
+
+
+def test_the_style_network_trains_and_resumes(data, tmp_path):
+    options = ["--photos", str(data / "val/images"), "--out", str(tmp_path / "style.safetensors"),
+               "--checkpoint", str(tmp_path / "style.pt"), "--size", "32", "--style-size", "64"]
+    train_style.main([*options, "--batch", "1", "--steps", "1"])
+    train_style.main([*options, "--batch", "1", "--steps", "1", "--resume"])
+    net = load_transform_net(tmp_path / "style.safetensors")
+    assert list(net.styles) == list(STYLES)
+    assert net(torch.rand(1, 3, 32, 40), 0).shape == (1, 3, 32, 40)
+
+
+@pytest.mark.long
+def test_the_benchmark_measures_two_scenes(data, tmp_path, monkeypatch):
+    for module in (benchmark, photographs):
+        monkeypatch.setattr(module, "SIZE", {"coursenet": 64})
+    monkeypatch.setattr(common, "DATA", tmp_path)
+    benchmark.main(["--scenes", "2", "--write"])
+    photographs.main(["--data", str(data), "--each", "1", "--write"])
+    methods = json.loads((tmp_path / "benchmark.json").read_text())["coursenet"]["methods"]
+    assert methods["ground-truth mask"]["pointing game"]["mean"] == 1
+    boxes = json.loads((tmp_path / "photographs.json").read_text())
+    assert set(methods) - {"ground-truth mask"} == set(boxes["coursenet"])
+
+
+def test_grabcut_starts_from_each_map():
+    nets = {"coursenet": load_net("coursenet"), "robust": load_net("coursenet-robust")}
+    results = grabcut_initializations.measure(nets, scenes()[:2], "background")
+    assert set(results) == {"center", "coursenet", "robust", "robust times center"}
+    assert all(((row["IoU"] >= 0) & (row["IoU"] <= 1)).all() for row in results.values())
+
+
+def test_attacks_are_worse_than_noise():
+    net = load_net("coursenet")
+    world = scenes()[:3]
+    inputs = (net, world.images, world.labels + 64)
+    accuracy = lambda epsilon, attack: robustness_curve.accuracy(*inputs, epsilon, "l2", attack)
+    assert accuracy(0.0, "PGD") == accuracy(0.0, "random") >= accuracy(1.0, "random")
+    assert accuracy(1.0, "PGD") < accuracy(1.0, "random")
+
+
+def test_regularizers_are_tuned_on_one_half_of_the_classes(monkeypatch, random_net):
+    monkeypatch.setattr(regularizers, "STEPS", (1, 2))
+    generator = torch.Generator()
+    row = regularizers.methods(generator)["jitter"]
+    found = regularizers.tune(random_net, random_net, generator, *row)
+    assert found["steps"] in (1, 2) and found["strength"] in (4, 8) and 0 <= found["accuracy"] <= 1
+
+
+def test_shape_bias_by_hand():
+    shape = torch.tensor([0, 0, 1, 1])
+    texture = torch.tensor([1, 2, 2, 0])
+    predicted = torch.tensor([0, 2, 1, 2])      # shape, texture, shape, neither
+    assert cue_conflict.shape_bias(predicted, shape, texture)[0] == 0.75
+
+
+def test_tables_keep_four_digits(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "DATA", tmp_path)
+    common.write_table("x", {"a": [1 / 3, 12345.6], "n": 123456})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [0.3333, 12350], "n": 123456}
+
+
+@pytest.mark.parametrize("row", [compare.saliency_row, compare.grad_cam_row, compare.style_row])
+def test_ours_agrees_with_theirs(row):
+    ours, others, agree = row(load_net("coursenet"), scenes()[:2].images)
+    for theirs in others.values():
+        agree(ours(), theirs())
+
+
+def test_scenes_are_stored_as_they_are_read(tmp_path):
+    world = scenes()[:32]
+    render_scenes.save_scenes(world, tmp_path)
+    assert (read_tiles(tmp_path / "masks.png")[..., 0] == world.masks.numpy()).all()
+
+
+def test_styles_are_drawn_from_a_seed():
+    picture = draw_styles.draw(draw_styles.marbling, 32)
+    assert picture.size == (32, 32) and picture == draw_styles.draw(draw_styles.marbling, 32)
+    assert all(style_image(name, 448).shape == (1, 3, 448, 448) for name in STYLES)
+
+
+def test_a_notebook_is_executed_and_stored(tmp_path, capsys):
+    cells = [new_markdown_cell("# A"), new_code_cell("print(6 * 7)"),
+             new_code_cell("import ipywidgets; ipywidgets.IntSlider()"), new_code_cell("1 / 0")]
+    notebook = new_notebook(cells=cells[:3])
+    assert notebooks.execute(notebook, "a")[2] is None and "cell 1" in capsys.readouterr().out
+    notebooks.store(notebook, tmp_path / "a.ipynb")
+    stored = nbformat.read(tmp_path / "a.ipynb", as_version=4)
+    assert stored.cells[1].outputs[0].text == "42\n" and "widgets" not in stored.metadata
+    assert stored.cells[2].outputs[0].data == {"text/plain": notebooks.STILL}
+    assert "ZeroDivisionError" in notebooks.execute(new_notebook(cells=cells[3:]), "b")[2]
+
+
+def test_slides_open_without_a_network(tmp_path):
+    slides.main([str(tmp_path)])
+    page = (tmp_path / "01_activations.html").read_text(encoding="utf-8")
+    assert 'src="reveal/dist/reveal.js"' in page and (tmp_path / "reveal/dist/reveal.js").exists()
+    assert 'src="http' not in page and "slide-title" in page
+
+
+def test_homework_has_no_solution(tmp_path):
+    homework.main([str(tmp_path / "class")])
+    for path in (tmp_path / "class").iterdir():
+        found = exercises(nbformat.read(path, as_version=4))
+        assert [e.stub for e in found] and all(exercise.solution is None for exercise in found)
+    assert "exists" in homework.main([str(tmp_path / "class")])     # perhaps with answers
+
+
+@pytest.mark.long
+def test_each_answer_costs_its_own_points_alone(tmp_path):
+    path = next(path for path in notebooks.find(["03"]))
+    known = {e.name: e for e in exercises(nbformat.read(path, as_version=4))}
+    gram, norm = known["my_gram"], known["my_instance_norm"]
+    sources = [gram.answered(gram.solution), norm.completed("raise SystemExit"), "no Python"]
+    file = tmp_path / "ada.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), file)
+    grade.main([str(file), "--csv", str(tmp_path / "grades.csv")])
+    with open(tmp_path / "grades.csv", encoding="utf-8") as table:
+        row, = csv.DictReader(table)
+    assert (row["student"], float(row["points"])) == ("ada", gram.points)
+    assert "not done" in grade.grade(file, "my_gram", 0, 0.1)[1]
+
+
+def test_badges_replace_one_address(tmp_path, monkeypatch):
+    text = "mybinder.org/v2/gh/ORG/REPO/HEAD https://github.com/ORG/REPO github.com/ORG/REPOS"
+    (tmp_path / "README.md").write_text(text)
+    monkeypatch.setattr(badges, "ROOT", tmp_path)
+    badges.main(["octocat/course"])
+    assert (tmp_path / "README.md").read_text() == text.replace("ORG/REPO", "octocat/course", 2)
+    assert "ORG/REPO" in badges.main(["course"])
+
+
+def test_budgets_count_words_and_lines(capsys):
+    prose = "Four words, *and* `one`\n\n<details>folded</details>\n\n## References\n\nLong list"
+    folded = new_code_cell("x\n\ny", metadata={"tags": ["hide-input"]})
+    notebook = new_notebook(cells=[new_markdown_cell(prose), folded, new_code_cell("z")])
+    assert budgets.count_words(notebook) == 4
+    assert budgets.code_lines(notebook, folded=True) == 2
+    assert budgets.code_lines(notebook, folded=False) == 1
+    budgets.main(["05"])
+    assert "scripts" in capsys.readouterr().out
