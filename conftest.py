@@ -1,3 +1,3 @@
-"""What pytest does with a notebook beside running its cells."""
+"""Let pytest run more on a notebook than its cells: see tests/nbval_plugin.py."""
 
-pytest_plugins = ["tests.after_cells"]
+pytest_plugins = ["tests.nbval_plugin"]

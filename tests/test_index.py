@@ -1,41 +1,65 @@
-"""The README's index of techniques: each topic of the lecture is in it, each function exists, each link leads to a heading."""
+"""The index of techniques covers the lecture, its functions exist, and links lead somewhere."""
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- index -->")[1].split("<!-- /index -->")[0]
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()[2:]]
-LECTURE = ["First-layer filters", "Higher-layer filters", "Nearest neighbours", "PCA", "t-SNE", "Activation maps",
-           "Maximally activating patches", "Saliency by occlusion", "Saliency by backprop", "Segmentation without supervision",
-           "Guided backprop", "Gradient ascent", "Regularisers", "Adversarial examples", "Feature inversion", "DeepDream",
-           "Texture by nearest neighbours", "Texture from Gram matrices", "Neural style transfer", "Fast neural style transfer",
-           "Instance norm"]
+INDEX = (ROOT / "notebooks/INDEX.md").read_text(encoding="utf-8")
+PAGES = [*ROOT.glob("*.md"), ROOT / "data/README.md", *ROOT.glob("notebooks/*.md"),
+         *ROOT.glob("notebooks/*.ipynb")]
+LECTURE = [
+    "First-layer filters", "Higher-layer filters", "Nearest neighbors", "PCA", "t-SNE",
+    "Activation maps", "Maximally activating patches", "Saliency by occlusion",
+    "Saliency by backprop", "Segmentation without supervision", "Guided backprop",
+    "Gradient ascent", "Regularizers", "Adversarial examples", "Feature inversion", "DeepDream",
+    "Texture by nearest neighbors", "Texture from Gram matrices", "Neural style transfer",
+    "Fast neural style transfer", "Instance norm",
+]
 
 
+def markdown(path):
+    """Read a page, or the prose of a notebook, without code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(text, as_version=4).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return re.sub(r"```.*?```", "", text, flags=re.S)
+
+
+@cache
 def headings(path):
-    """The ids of a notebook's headings, as JupyterLab and nbconvert make them: spaces become dashes."""
-    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
-    return {heading.strip().replace(" ", "-") for text in texts for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+    """List a page's headings as anchors: JupyterLab puts dashes for spaces, GitHub also lowers."""
+    found = re.findall(r"^#+ (.*?)\s*$", markdown(path), re.M)
+    jupyter = {heading.replace(" ", "-") for heading in found}
+    github = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in found}
+    return jupyter | github
 
 
 @pytest.mark.parametrize("topic", LECTURE)
-def test_each_topic_of_the_lecture_is_in_it_and_has_a_heading_that_begins_with_it(topic):
-    row = next(row for row in ROWS if topic.lower() in row[0].lower())
-    _, notebook, anchor = re.fullmatch(r"\[([\d.]+)\]\((notebooks/\w+\.ipynb)#(.+)\)", row[2]).groups()
-    heading = re.sub(r"^[\d.]+-", "", anchor).replace("-", " ").lower()
-    first = re.split(r"[:,]", heading)[0]
-    assert topic.lower().replace("-", " ") in first or first in row[0].lower().replace("-", " "), heading
+def test_the_index_has_each_topic_of_the_lecture(topic):
+    techniques = [line.split("|")[1] for line in INDEX.splitlines() if line.startswith("|")]
+    assert any(topic in technique for technique in techniques)
 
 
-@pytest.mark.parametrize("technique, functions, section, paper", ROWS, ids=[row[0] for row in ROWS])
-def test_each_function_exists_and_each_link_leads_to_a_heading(technique, functions, section, paper):
-    for names, path in re.findall(r"\[([^\]]+)\]\((helpers/[\w/]+)\.py\)", functions):
+def test_each_function_of_the_index_exists():
+    for names, path in re.findall(r"\[([^\]]+)\]\(\.\./(helpers/[\w/]+)\.py\)", INDEX):
         module = importlib.import_module(path.replace("/", "."))
-        assert [name for name in re.findall(r"`(\w+)`", names) if not hasattr(module, name)] == []
-    notebook, anchor = re.fullmatch(r"\[[\d.]+\]\((.+?)#(.+)\)", section).groups()
-    assert anchor in headings(ROOT / notebook)
+        assert all(hasattr(module, name) for name in re.findall(r"`(\w+)`", names)), names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_a_file_and_a_heading(page):
+    text = re.sub(r"`[^`\n]*`", "", markdown(page))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:|mailto:|attachment:|data:", link):
+            continue
+        name, _, anchor = unquote(link).partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or target.suffix == ".py" or anchor in headings(target), link
