@@ -1,1 +1,1 @@
-"""Small, tested helpers for the notebooks. Start with images, nets and show."""
+"""Small, tested helpers for the notebooks. Start with images, networks, and figures."""

@@ -1,10 +1,12 @@
 """Read the output of any layer with a forward hook."""
 
+from contextlib import ExitStack, suppress
+
 from torch import nn
 
 from helpers.errors import describe, unknown
 
-# Layers that compute something else while training; StochasticDepth is torchvision's.
+# Layers that compute something else while training.
 CHANGE_IN_TRAINING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
@@ -35,8 +37,8 @@ def check_eval(net):
 def activations(net, x, layers):
     """Compute the outputs of layers for images (b,3,h,w): one name gives a tensor, several a dict.
 
-    Differentiable. The network stops after the last of these layers; of a layer that runs more than
-    once, the first output counts. Raises KeyError for an unknown layer, ValueError for a network in
+    Differentiable. The network stops after the last of these layers. If a layer runs more than
+    once, its first output counts. Raises KeyError for an unknown layer, ValueError for a network in
     training mode and for a layer whose output is neither (b,c,h,w) nor (b,d).
     """
     check_eval(net)
@@ -52,20 +54,15 @@ def activations(net, x, layers):
                 raise StopForward
         return hook
 
-    hooks = []
-    try:
+    with ExitStack() as hooks, suppress(StopForward):
         for name in names:
-            hooks.append(find_layer(net, name).register_forward_hook(keep(name)))
+            hooks.enter_context(find_layer(net, name).register_forward_hook(keep(name)))
         net(x)
-    except StopForward:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
     return found[layers] if isinstance(layers, str) else {name: found[name] for name in names}
 
 
 def check_output(name, output):
+    """Raise ValueError unless a layer's output is maps (b,c,h,w) or vectors (b,d)."""
     if getattr(output, "ndim", None) not in (2, 4):
         raise ValueError(f"Layer {name!r} gave {describe(output)}; expected (b, c, h, w) or "
                          "(b, d). Try a convolution or a linear layer.")

@@ -45,7 +45,7 @@ def pgd(score, x, *, epsilon, norm="l2", steps=10, step=None, restarts=0, seed=0
 
 @dataclass(frozen=True, eq=False)
 class Adversarial:
-    """Perturbed images (b,3,h,w), and of each its success (bool), l2 distance, and steps: (b,)."""
+    """Perturbed images (b,3,h,w); the success (bool), l2 distance, and steps of each, (b,)."""
 
     images: torch.Tensor
     success: torch.Tensor

@@ -2,8 +2,8 @@
 
 A score is a function from images (b,3,h,w) to one number per image, (b,): `lambda x: net(x)[:, k]`.
 Differentiate logits, not probabilities: a softmax couples the classes, and its gradient vanishes
-where the network is sure. Of a single image, up to `batch` copies are scored at once; of several
-images, one copy of each.
+where the network is sure. A single image is scored in batches of up to `batch` copies, several
+images one copy at a time, so that a score with one class per image works.
 """
 
 from contextlib import nullcontext

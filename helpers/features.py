@@ -31,12 +31,11 @@ def extract_features(net, images, layers, *, batch=32):
     """
     check_images(images)
     names = [layers] if isinstance(layers, str) else list(layers)
-    for name, a in activations(net, images[:1], names).items():
-        if a.ndim == 4:
-            check_maps(a, images, name)
     found = {name: [] for name in names}
     for x in images.split(batch):
         for name, a in activations(net, x, names).items():
+            if a.ndim == 4:
+                check_maps(a, x, name)
             found[name].append(pool_features(a))
     features = {name: torch.cat(parts) for name, parts in found.items()}
     return features[layers] if isinstance(layers, str) else features
@@ -104,7 +103,7 @@ def linear_probe(features, labels, *, ridge=0.1):
     """Fit a linear probe to features (n,...) and labels (n,): weights (d,classes) and biases.
 
     Ridge regression minimizes the mean of ||z W + b - one_hot||^2 plus ridge ||W||^2, where z are
-    standardized features; the result fits the features as they came. Alain & Bengio 2016.
+    standardized features; the result fits the original features. Alain & Bengio 2016.
     """
     X = features.detach().flatten(1).float().cpu().numpy()
     Y = F.one_hot(labels.long()).float().cpu().numpy()

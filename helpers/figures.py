@@ -92,8 +92,8 @@ def make_grid(images, *, columns=8, gap=1):
 def image_scatter(images, points, *, labels=None, cells=36, side=24):
     """Draw images (n,3,h,w) at their points (n,2), x to the right and y up: (1,3,H,W).
 
-    The first of those in one of cells x cells is drawn. `labels` (n,) color the frames, in colors
-    that color-blind readers can tell apart (Petroff 2021).
+    Only the first image in each of cells x cells cells is drawn. `labels` (n,) color the frames, in
+    colors that color-blind readers can tell apart (Petroff 2021).
     """
     points = points.detach().cpu().float()
     low, high = points.aminmax(dim=0)

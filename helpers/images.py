@@ -116,8 +116,8 @@ def rescale(x, size, mode):
 def sliding_crops(image, sides, *, size=64):
     """Crop squares with each of these sides, overlapping by half, and resize them: (n,3,size,size).
 
-    Of several images, a list of (1,3,h,w), the crops of one follow those of another; `crop_origins`
-    returns which image each crop comes from.
+    `image` is (1,3,h,w), or a list of them, whose crops follow each other; `crop_origins` returns
+    which image each crop comes from.
     """
     images = image if isinstance(image, (list, tuple)) else [image]
     crops = [resize(squares(image, side), size) for image in images for side in sides]

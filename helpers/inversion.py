@@ -12,7 +12,7 @@ from helpers.parametrization import PixelImage
 
 
 def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60, optimizer=None, seed=0):
-    """Invert the features of x (1,3,h,w) at a layer: find an image with the same -> Steps.
+    """Invert the features of x (1,3,h,w) at a layer: find an image that has them -> Steps.
 
     Minimizes ||features - target||^2 / ||target||^2 + tv_weight TV, with beta 2, by Adam from gray
     noise, or from another `image`, which may hold a batch, by another `optimizer`; see `descend`.

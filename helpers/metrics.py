@@ -8,7 +8,6 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import stats
 
 from helpers.activations import find_layer
@@ -17,21 +16,18 @@ from helpers.images import check_images
 from helpers.transforms import gaussian_blur
 
 
-def pointing_game(maps, masks, *, tolerance=0):
+def pointing_game(maps, masks):
     """Play the pointing game: is the map's maximum on the object? maps and masks (b,h,w) -> (b,).
 
-    1 for a hit, 0 for a miss; of several equal maxima, the fraction that hits. A hit may be up to
-    `tolerance` pixels away. Zhang 2016, who allow 15 in images of about 500 pixels.
+    1 for a hit, 0 for a miss, the fraction of hits if several maxima are equal. Zhang 2016, who
+    also count a maximum within 15 pixels of the object as a hit.
     """
-    reach = torch.arange(-int(tolerance), int(tolerance) + 1, device=maps.device)
-    disk = (reach[:, None] ** 2 + reach ** 2 <= tolerance ** 2).float()
-    near = F.conv2d(masks[:, None].float(), disk[None, None], padding="same")[:, 0] > 0
     maxima = maps == maps.amax((-2, -1), keepdim=True)
-    return (maxima & near).sum((-2, -1)) / maxima.sum((-2, -1))
+    return (maxima & masks).sum((-2, -1)) / maxima.sum((-2, -1))
 
 
 def relevance_mass(maps, masks):
-    """Compute the fraction of a map's positive values on the object, (b,h,w) twice -> (b,).
+    """Compute the fraction of a map's positive values on the object: two (b,h,w) -> (b,).
 
     A constant map scores the object's fraction of the image, a map without positive values 0.
     Relevance mass accuracy, Arras 2022.
@@ -62,8 +58,8 @@ def perturbation_curve(score, start, end, maps, *, steps=16):
 def rank_pixels(maps):
     """Rank the pixels of maps, the largest 0, (b,h,w) -> (b,h,w).
 
-    Equal values are ranked in a random order, the same for all maps, so that a constant map does
-    what noise does.
+    Equal values are ranked in a random order, the same for all maps, so that a constant map scores
+    like noise.
     """
     values = maps.flatten(1)
     generator = torch.Generator().manual_seed(0)
@@ -103,7 +99,7 @@ def iou(a, b):
 
 
 def rank_correlation(a, b):
-    """Compute Spearman's rank correlation of the pixels of two maps, (b,h,w) twice -> (b,).
+    """Compute Spearman's rank correlation of the pixels of two maps (b,h,w) -> (b,).
 
     It is nan for a constant map.
     """

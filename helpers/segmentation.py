@@ -15,8 +15,8 @@ PROBABLY = {"background": cv2.GC_PR_BGD, "foreground": cv2.GC_PR_FGD}
 def trimap(saliency_map, *, foreground=0.95, background=0.3):
     """Make a trimap (1,h,w): 1 above the quantile `foreground`, -1 up to `background`, else 0.
 
-    1 is foreground, -1 background, 0 unknown. Of equally low pixels, such as the zeros of Grad-CAM,
-    all are background.
+    1 is foreground, -1 background, 0 unknown. Pixels that share the lowest value, such as the zeros
+    of Grad-CAM, are all background.
     """
     values = saliency_map.float()
     levels = torch.tensor([background, foreground], device=values.device)

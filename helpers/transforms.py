@@ -54,7 +54,7 @@ def jitter(images, pixels, *, generator=None):
 
 
 def reflect_pad_crop(*images, border=16, generator=None):
-    """Pad images (b,c,h,w) by reflection and take a random crop, the same of all, as a list.
+    """Pad images (b,c,h,w) by reflection and crop them at the same random place: a list.
 
     Crops are (b,c,h+border,w+border). A network's own zero padding would show as a frame, and its
     strides as a grid, if it always started at the same pixel.

@@ -1,4 +1,4 @@
-"""Check the problems of half an hour. Each check draws its own inputs from a seed."""
+"""Check the half-hour problems. Each check draws its own inputs from a seed."""
 
 import torch
 import torch.nn.functional as F

@@ -24,7 +24,7 @@ QUESTIONS = [
             "Yes. Occlusion only finds parts without a substitute. Each part of this cat may be "
             "enough for the prediction, and this map cannot tell.",
         "The network does not look at the cat, but at something next to it.":
-            "A dark map is not indifference. Where two parts are each enough, occluding one "
+            "A dark map does not mean indifference. Where two parts are each enough, occluding one "
             "changes nothing, although the network uses both.",
         "The fill value was wrong, and another one would show the right position.":
             "A drop under a single fill value may be an effect of that value. Compare several fill "

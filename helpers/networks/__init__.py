@@ -11,18 +11,3 @@ from helpers.networks.registry import (
     top_classes,
 )
 from helpers.networks.weights import DATA, read_weights, write_weights
-
-__all__ = [
-    "DATA",
-    "CourseNet",
-    "Normalize",
-    "class_index",
-    "imagenet_classes",
-    "is_downloaded",
-    "layer_names",
-    "load_net",
-    "random_network",
-    "read_weights",
-    "top_classes",
-    "write_weights",
-]

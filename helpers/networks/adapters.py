@@ -29,7 +29,7 @@ def load_torchvision(name, weights):
     """Load a convolutional classifier of torchvision; no ReLU works in place.
 
     Raises KeyError for an unknown name, ValueError for other architectures (transformers, whose
-    layers have no feature maps) and for weights that can't be had.
+    layers have no feature maps) and for weights that can't be downloaded.
     """
     if name not in models.list_models(module=models):
         ours = ["coursenet", "coursenet-robust", "efficientnet-lite0"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from helpers.errors import unknown
+from helpers.images import load_tiles
 from helpers.scenes.renderer import camera_rays, pixel_grid, render, trace
 from helpers.scenes.signed_distance import RADIUS, depth_below_center
 
@@ -75,22 +75,13 @@ class Scenes:
 
 def scenes():
     """Load the shipped scenes, 188 of each shape at 64 x 64 pixels, unseen in training."""
-    pixels = torch.from_numpy(read_tiles(FOLDER / "images.jpg"))
-    masks = torch.from_numpy(read_tiles(FOLDER / "masks.png"))[..., 0]
+    images = load_tiles(FOLDER / "images.jpg", 64)
+    masks = load_tiles(FOLDER / "masks.png", 64)[:, 0] > 0.5
     with np.load(FOLDER / "attributes.npz") as columns:
         labels = torch.from_numpy(columns["shape"]).long()
         attributes = {name: [kinds[k] for k in columns[name]] for name, kinds in KINDS.items()}
         attributes |= {name: columns[name].tolist() for name in RANGES}
-    return Scenes(pixels.permute(0, 3, 1, 2).float().div_(255), masks, labels, attributes)
-
-
-def read_tiles(path, side=64):
-    """Read a mosaic of square tiles, row by row, as an array (n,side,side,channels)."""
-    with Image.open(path) as mosaic:
-        pixels = np.atleast_3d(np.asarray(mosaic))
-    height, width, channels = pixels.shape
-    tiles = pixels.reshape(height // side, side, width // side, side, channels).swapaxes(1, 2)
-    return tiles.reshape(-1, side, side, channels)
+    return Scenes(images, masks, labels, attributes)
 
 
 def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
