@@ -3,7 +3,9 @@
 from collections import Counter
 from html import escape
 
-from helpers.exercises.quiz import QUESTIONS
+from helpers.exercises.quiz import questions
+
+QUESTIONS = [question.values() for question in questions()]
 
 
 def test_there_are_twelve_questions_from_all_notebooks_in_order():
