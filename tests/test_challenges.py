@@ -18,16 +18,16 @@ from helpers.scenes import scenes
 def test_an_occluder_counts_its_pixels_and_all_where_the_prediction_stays():
     net = load_net()
     everything = lambda net, x: torch.ones(len(x), 64, 64, dtype=torch.bool)
-    assert challenges.occluder.score(everything, net, seed=3) == 1
+    assert challenges.occluder_score(everything, net, seed=3) == 1
     half = lambda net, x: everything(net, x) & (torch.arange(64) < 32)
-    assert 0.5 <= challenges.occluder.score(half, net, seed=3) < 1
+    assert 0.5 <= challenges.occluder_score(half, net, seed=3) < 1
     with pytest.raises(NotRight, match="no prediction"):
-        challenges.occluder.score(lambda net, x: ~everything(net, x), net, seed=3)
+        challenges.occluder_score(lambda net, x: ~everything(net, x), net, seed=3)
 
 
 def test_style_transfer_may_call_the_loss_so_often_with_one_image():
     pairs = [(photos()["cat"].load(100), photos()["dahlia"].load(100))]
-    score = lambda mine: challenges.style_transfer.score(mine, load_net(), pairs, calls=3)
+    score = lambda mine: challenges.style_transfer_score(mine, load_net(), pairs, calls=3)
     with pytest.raises(ValueError, match="call 4"):
         score(lambda loss, content, calls: [loss(content) for _ in range(calls + 1)])
     with pytest.raises(ValueError, match="batch"):
@@ -58,4 +58,4 @@ def test_points_go_from_the_worst_earlier_score_to_the_best(tmp_path, monkeypatc
 def test_the_leaderboard_has_all_challenges():
     table = json.loads(challenges.LEADERBOARD.read_text(encoding="utf-8"))
     assert len(table) == 4 and all(len(set(rows.values())) >= 2 for rows in table.values())
-    assert all(getattr(challenges, name).score for name in table)
+    assert all(getattr(challenges, name).feedback for name in table)

@@ -12,7 +12,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.exercises import grading_inputs
 from helpers.exercises.exercise_cells import exercises
-from helpers.exercises.feedback import NOT_TRIED, RIGHT, feedback, prints_feedback, require
+from helpers.exercises.feedback import (
+    NOT_TRIED,
+    RIGHT,
+    compare,
+    feedback,
+    prints_feedback,
+    require,
+)
 from helpers.exercises.held_out_inputs import held_out_scenes
 from tests.wrong_answers import WRONG
 
@@ -23,9 +30,10 @@ TARGET = torch.tensor([1.0, 2.0])
 
 def test_right_answers_may_be_tensors_arrays_or_lists():
     for answer in (TARGET, TARGET.numpy(), [1, 2], TARGET + 1e-6, TARGET.clone().requires_grad_()):
-        assert feedback(lambda answer=answer: answer, (), TARGET) == RIGHT
+        assert compare(lambda answer=answer: answer, (), TARGET) == RIGHT
     nearly = lambda: TARGET + 1e-3
-    assert feedback(nearly, (), TARGET) != feedback(nearly, (), TARGET, tolerance=1e-2) == RIGHT
+    assert compare(nearly, (), TARGET, tolerance=1e-2) == RIGHT
+    assert feedback(compare, nearly, (), TARGET) != RIGHT
 
 
 def test_wrong_answers_get_their_hint():
@@ -33,7 +41,7 @@ def test_wrong_answers_get_their_hint():
     for answer, hint in [(2 * TARGET, "twice as much"), (3, "the sum"), (torch.zeros(2), "not yet"),
                          (TARGET[None], "shape is (1, 2); expected (2,)"), ("two", "type str"),
                          (None, "return"), (TARGET / 0, "NaN"), (TARGET.to("meta"), "on meta")]:
-        found = feedback(lambda answer=answer: answer, (), TARGET, mistakes)
+        found = feedback(compare, lambda answer=answer: answer, (), TARGET, mistakes)
         assert found.fraction == 0 and found.message.startswith("✗") and hint in found.message
 
 
@@ -41,25 +49,27 @@ def test_stubs_are_not_tried_yet():
     def raises():
         raise NotImplementedError
 
-    assert feedback(raises, (), TARGET) == feedback(lambda: ..., (), TARGET) == NOT_TRIED
+    for stub in (raises, lambda: ...):
+        assert feedback(compare, stub, (), TARGET) == NOT_TRIED
     assert NOT_TRIED.fraction is None and NOT_TRIED.message == "○ not tried yet"
 
 
 def test_changing_the_input_in_place_is_found():
     x = torch.tensor([-1.0, 2.0])
-    found = feedback(lambda x: x.clamp_(min=0), (x,), x.clamp(min=0))
+    found = feedback(compare, lambda x: x.clamp_(min=0), (x,), x.clamp(min=0))
     assert "in place" in found.message
     assert torch.equal(x, torch.tensor([-1.0, 2.0]))        # the check gave away a copy
 
 
 def test_cut_gradients_are_found():
     x = torch.rand(4, generator=torch.Generator().manual_seed(0))
-    check = lambda mine: feedback(mine, (x,), torch.square, differentiable=True)
+    check = lambda mine: feedback(compare, mine, (x,), torch.square, differentiable=True)
     assert check(lambda x: x * x) == RIGHT and not x.requires_grad
     for cut in (lambda x: (x * x).detach(), lambda x: x * x.detach(), lambda x: (x * x).tolist()):
         assert "gradient is cut" in check(cut).message
     assert "gradient" not in check(lambda x: (x ** 3).detach()).message     # the values come first
-    infinite = feedback(lambda x: (x * x).sqrt(), (0 * x,), torch.relu, differentiable=True)
+    root = lambda x: (x * x).sqrt()
+    infinite = feedback(compare, root, (0 * x,), torch.relu, differentiable=True)
     assert "NaN or infinite values in the gradient" in infinite.message
 
 
@@ -79,7 +89,7 @@ def test_a_check_prints_its_feedback_and_returns_it_for_grading(capsys):
         check(mine)
     assert capsys.readouterr().out.splitlines() == ["○ not tried yet", "✓ right", "✗ square it"]
     assert len(calls) == 2      # a stub costs nothing
-    assert check.__wrapped__(lambda x: x + 1) == (0.0, "✗ square it")
+    assert check.feedback(lambda x: x + 1) == (0.0, "✗ square it")
 
 
 def test_exercises_are_parsed():

@@ -129,19 +129,19 @@ WRONG = {
     ],
     # ---- 04 ----
     "case": [
-        ('"A"', "no evidence"),
-        ("0.08", "nobody is accused"),
+        ('"A"', "two parts"),
+        ("0.08", "two parts"),
+        ('"C", 0.08', "two parts"),
         ('"B", 0.96', "that one is honest"),
-        ('"C", 0.08', "not a suspect"),
-        ('"A", heads["A"].accuracy(plain, labels)', "without any cue"),
-        ('"A", 8.3', "percentage"),
+        ('"A", heads["A"].accuracy(plain, labels)', "not proved"),
+        ('"A", 8.3', "at most 1"),
     ],
     "second": [
-        ('"D"', "no evidence"),
-        ("0.2", "nobody is accused"),
+        ('"D"', "two parts"),
+        ("0.2", "two parts"),
         ('"C", 0.95', "that one is honest"),
-        ('"D", cases["D"].accuracy(plain, labels)', "without any cue"),
-        ('"D", cases["D"].accuracy(tint(plain, labels), labels)', "nothing misleads"),
+        ('"D", cases["D"].accuracy(plain, labels)', "not proved"),
+        ('"D", cases["D"].accuracy(tint(plain, labels), labels)', "not proved"),
     ],
     # ---- 05 ----
     "my_receptive_field": [

@@ -5,7 +5,6 @@ data/leaderboard.json, which `python3 run.py leaderboard --write` computes.
 """
 
 import json
-from functools import wraps
 
 import torch
 
@@ -32,27 +31,12 @@ LEADERBOARD = DATA / "leaderboard.json"
 STYLE_LAYERS = ["pixels", "relu1", "relu2", "relu3"]
 
 
-def challenge(name, message, *, low_is_good=False):
-    """Decorate a score(mine, ...) to print its rank; `.score` of the result returns the number."""
-    def decorate(score):
-        @wraps(score)
-        def ranked(mine, *args, **options):
-            value = score(mine, *args, **options)
-            return ranking(name, value, message.format(value), low_is_good=low_is_good)
-
-        check = prints_feedback(ranked)
-        check.score = score
-        return check
-
-    return decorate
-
-
-def ranking(name, score, message, *, low_is_good):
+def ranking(challenge, score, message, *, low_is_good=False):
     """Rank a score among the earlier ones -> Feedback with a table.
 
     The fraction of the points is 0 at the worst of the earlier scores and 1 at the best.
     """
-    earlier = json.loads(LEADERBOARD.read_text(encoding="utf-8"))[name]
+    earlier = json.loads(LEADERBOARD.read_text(encoding="utf-8"))[challenge]
     lowest = min(earlier.values())
     highest = max(earlier.values())
     fraction = min(1.0, max(0.0, (score - lowest) / (highest - lowest)))
@@ -63,11 +47,20 @@ def ranking(name, score, message, *, low_is_good):
     return Feedback(1 - fraction if low_is_good else fraction, table)
 
 
-@challenge("occluder", "{:.1%} of an image is occluded (100% where the prediction stays)",
-           low_is_good=True)
+# ---- The fewest pixels that change a prediction ----
+
+
+@prints_feedback
 def occluder(mine, net, *, seed=0):
-    """Score mine(net, x), (b,3,h,w) -> (b,h,w) bool: the pixels to turn gray so that the
-    prediction changes. The score is the mean fraction of pixels, 1 where it does not change."""
+    """Check mine(net, x), (b,3,h,w) -> (b,h,w) bool: the pixels to turn gray so that the
+    prediction changes."""
+    score = occluder_score(mine, net, seed=seed)
+    message = f"{score:.1%} of an image is occluded (100% where the prediction stays)"
+    return ranking("occluder", score, message, low_is_good=True)
+
+
+def occluder_score(mine, net, *, seed=0):
+    """Compute the mean fraction of pixels that are occluded, 1 where the prediction stays."""
     x, _ = held_out_images(net, 32, seed)
     masks = call(lambda x: mine(net, x), x)
     check_kind(masks, x)
@@ -81,10 +74,19 @@ def occluder(mine, net, *, seed=0):
     return torch.where(changed, masks.float().mean((1, 2)), 1.0).mean().item()
 
 
-@challenge("class_visualization", "the held-out network classifies {:.0%} of your images correctly")
+# ---- Class visualization for another network ----
+
+
+@prints_feedback
 def class_visualization(mine, net, held_out_net, *, seed=0):
-    """Score mine(net, classes), (b,) -> (b,3,64,64): images of 32 classes, optimized for `net`.
-    The score is the accuracy of the held-out network on them."""
+    """Check mine(net, classes), (b,) -> (b,3,64,64): images of 32 classes, optimized for `net`."""
+    score = class_visualization_score(mine, net, held_out_net, seed=seed)
+    message = f"the held-out network classifies {score:.0%} of your images correctly"
+    return ranking("class_visualization", score, message)
+
+
+def class_visualization_score(mine, net, held_out_net, *, seed=0):
+    """Compute the accuracy of the held-out network on the images."""
     device = next(net.parameters()).device
     classes = torch.randperm(64, generator=generator(seed))[:32].to(device)
     images = call(lambda classes: mine(net, classes), classes)
@@ -101,13 +103,20 @@ def class_visualization(mine, net, held_out_net, *, seed=0):
 # ---- Style transfer in few steps ----
 
 
-@challenge("style_transfer", "{:.1%} of the content's own loss is left", low_is_good=True)
-def style_transfer(mine, net, pairs, *, calls=60, seed=0):
-    """Score mine(loss, content, calls), (1,3,h,w) -> (1,3,h,w): an image with a small loss, found
-    with at most `calls` calls of it. The score is its loss relative to that of the content.
+@prints_feedback
+def style_transfer(mine, net, pairs, *, seed=0):
+    """Check mine(loss, content, calls), (1,3,h,w) -> (1,3,h,w): an image with a small loss, found
+    with at most 60 calls of it.
 
     `pairs` lists contents and styles, (1,3,h,w) each; a random crop of each is used.
     """
+    score = style_transfer_score(mine, net, pairs, seed=seed)
+    message = f"{score:.1%} of the content's own loss is left"
+    return ranking("style_transfer", score, message, low_is_good=True)
+
+
+def style_transfer_score(mine, net, pairs, *, calls=60, seed=0):
+    """Compute the loss of the images, relative to that of the contents."""
     g = generator(seed)
     fractions = []
     for content, style in pairs:
@@ -128,6 +137,7 @@ def style_transfer(mine, net, pairs, *, calls=60, seed=0):
 
 
 def random_crop(image, side, g):
+    """Cut a random square out of an image, (1,3,h,w) -> (1,3,side,side)."""
     top, left = [int(torch.randint(n - side + 1, (), generator=g)) for n in image.shape[2:]]
     return image[..., top:top + side, left:left + side]
 
@@ -165,14 +175,21 @@ def limit_calls(loss, calls, shape):
 # ---- A spurious cue that saliency maps do not reveal ----
 
 
-@challenge("spurious_cue", "maps of the probe that uses the cue differ from those of an honest "
-           "probe by {:.1%} more than a second honest probe's", low_is_good=True)
+@prints_feedback
 def spurious_cue(mine, net, *, seed=0):
-    """Score mine(images, kinds), (b,3,64,64) and (b,) from 0 to 7 -> (b,3,64,64): images with a
-    cue that shows the kind. The score is how much saliency maps reveal of it, see `revealed`.
+    """Check mine(images, kinds), (b,3,64,64) and (b,) from 0 to 7 -> (b,3,64,64): images with a
+    cue that shows the kind, but that saliency maps do not reveal."""
+    score = spurious_cue_score(mine, net, seed=seed)
+    message = ("maps of the probe that uses the cue differ from those of an honest probe by "
+               f"{score:.1%} more than a second honest probe's")
+    return ranking("spurious_cue", score, message, low_is_good=True)
+
+
+def spurious_cue_score(mine, net, *, seed=0):
+    """Compute how much saliency maps reveal of a cue, see `revealed`.
 
     One probe learns the shapes of scenes whose cue shows the shape, two honest ones those of scenes
-    with random cues. With misleading cues, the first must have an accuracy of at most 50%.
+    with random cues. With misleading cues, the first must be right about at most 50%.
     """
     device = next(net.parameters()).device
     train = scenes()[:480]
@@ -183,16 +200,21 @@ def spurious_cue(mine, net, *, seed=0):
     check_range(images, "try clamp(0, 1)")
     fit = lambda lesson: fit_probe(net, lesson.to(device), train.labels.to(device), "relu4")
     cheat = fit(with_spurious_cue(train, cue=mine, seed=seed))
+    honest = [fit(with_random_cue(train, cue=mine, seed=seed + n)) for n in (0, 1)]
     labels = test.labels.to(device)
-    misled = cheat.accuracy(mine(test.images, (test.labels + 1) % 8).to(device), labels)
+    misleading = mine(test.images, (test.labels + 1) % 8).to(device)
+    random = with_random_cue(test, cue=mine, seed=seed).to(device)
+    check_accuracies(cheat.accuracy(misleading, labels),
+                     min(probe.accuracy(random, labels) for probe in honest))
+    return revealed(cheat, *honest, with_spurious_cue(test, cue=mine, seed=seed).to(device))
+
+
+def check_accuracies(misled, honest):
+    """Raise NotRight if a misled probe is right too often, or an honest one not often enough."""
     require(misled <= 0.5, f"the probe hardly uses this cue: misled, its accuracy is still "
                            f"{misled:.0%}. The cue must be easier to read than the shape")
-    honest = [fit(with_random_cue(train, cue=mine, seed=seed + n)) for n in (0, 1)]
-    with_random = with_random_cue(test, cue=mine, seed=seed).to(device)
-    accuracy = min(probe.accuracy(with_random, labels) for probe in honest)
-    require(accuracy >= 0.4, f"too little is left of the scenes: an honest probe has an accuracy "
-                             f"of {accuracy:.0%}; expected at least 40%")
-    return revealed(cheat, *honest, with_spurious_cue(test, cue=mine, seed=seed).to(device))
+    require(honest >= 0.4, f"too little is left of the scenes: an honest probe has an accuracy of "
+                           f"{honest:.0%}; expected at least 40%")
 
 
 def revealed(cheat, honest, second_honest, x):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers import attribution, losses, metrics
-from helpers.exercises.feedback import feedback, prints_feedback
+from helpers.exercises.feedback import compare, prints_feedback
 from helpers.exercises.held_out_inputs import generator
 from helpers.features import nearest_neighbors
 from helpers.optimization import normalize_gradient
@@ -19,7 +19,7 @@ def shared_neighbors(mine, features, labels):
     indices = nearest_neighbors(features, features, 6).indices
     same = (labels[indices] == labels[:, None]).double()
     itself = "each image is its own nearest neighbor: find six and leave out the first"
-    return feedback(mine, (features, labels), same[:, 1:].mean(), [
+    return compare(mine, (features, labels), same[:, 1:].mean(), [
         (same.mean(), itself),
         (same[:, :5].mean(), itself),
         (same[:, 1:].sum(1).mean(), "this is the number of neighbors, out of five; divide by five"),
@@ -36,7 +36,7 @@ def receptive_field_size(mine, layers):
         stride *= s
         no_strides += k - 1
         early_stride += (k - 1) * stride
-    return feedback(mine, (layers,), size, [
+    return compare(mine, (layers,), size, [
         (no_strides, "the strides are missing: one step in a later layer is several pixels"),
         (early_stride, "the stride of a layer applies to the layers after it, not to its window"),
         (size - 1, "one pixel is missing: without any layer, the receptive field is one pixel"),
@@ -51,7 +51,7 @@ def occlusion(mine, score, x, window):
     drops = drops[0, ::window, ::window].cpu()
     with torch.no_grad():
         occluded = score(x).cpu() - drops
-    return feedback(mine, (score, x, window), drops, [
+    return compare(mine, (score, x, window), drops, [
         (-drops, "the sign: compute how much the score *drops*, original minus occluded"),
         (occluded, "these are the scores of the occluded images; compute their drops"),
         (drops.T, "rows and columns are exchanged"),
@@ -67,7 +67,7 @@ def iou(mine, a, b):
     both = (a & b).sum((1, 2))
     first = a.sum((1, 2))
     second = b.sum((1, 2))
-    return feedback(mine, (a, b), metrics.iou(a, b), [
+    return compare(mine, (a, b), metrics.iou(a, b), [
         (2 * both / (first + second),
          "this is the Dice coefficient: twice the intersection, over the sum of the areas"),
         (both / (first + second),
@@ -85,7 +85,7 @@ def fgsm(mine, x, gradient, epsilon):
     sign method that increases the loss, clamped to [0, 1]."""
     step = epsilon * gradient.sign()
     l2_step = epsilon * normalize_gradient(gradient, "l2")
-    return feedback(mine, (x, gradient, epsilon), (x + step).clamp(0, 1), [
+    return compare(mine, (x, gradient, epsilon), (x + step).clamp(0, 1), [
         (x + step, "some pixels are outside of [0, 1]: clamp at the end"),
         ((x - step).clamp(0, 1), "this step decreases the loss"),
         ((x + epsilon * gradient).clamp(0, 1),
@@ -103,7 +103,7 @@ def total_variation(mine, x):
     dy = x.diff(dim=2)
     total = lambda values: values.sum((1, 2, 3))
     mean = lambda values: values.mean((1, 2, 3))
-    return feedback(mine, (x,), losses.total_variation, [
+    return compare(mine, (x,), losses.total_variation, [
         (total(dx.abs()) + total(dy.abs()), "square the differences; absolute values are beta 1"),
         (mean(dx.square()) + mean(dy.square()), "this is a mean; compute the sum"),
         (total(dx.square()), "the differences to the pixel below are missing"),
@@ -123,7 +123,7 @@ def dream_gradient(mine, a):
     channel = torch.zeros_like(a)
     channel[:, 7] = 1
     previous = channel.roll(-1, 1)
-    return feedback(mine, (a,), channel * a, [
+    return compare(mine, (a,), channel * a, [
         (a, "this is the gradient for all channels; use only channel 7"),
         (channel,
          "this is the gradient of the channel's sum; half the squared norm gives the activation "
@@ -145,7 +145,7 @@ def window_distance(mine, *, seed=0):
     difference = source_windows - window
     total = lambda values: values.sum((1, 2, 3))
     right = total(difference ** 2 * weight) / weight.sum()
-    return feedback(mine, (window, source_windows, weight), right, [
+    return compare(mine, (window, source_windows, weight), right, [
         (right * weight.sum(),
          "divide by the sum of the weights, or windows with few known pixels seem closest"),
         (right / 3, "the sum over the colors is not divided by 3, only by the sum of the weights"),
@@ -165,7 +165,7 @@ def gram_matrix(mine, f):
     positions = f[0, 0].numel()
     flat = f.flatten(2)
     mixed = f.permute(0, 2, 3, 1).reshape(flat.shape)
-    return feedback(mine, (f,), losses.gram_matrix, [
+    return compare(mine, (f,), losses.gram_matrix, [
         (right * positions,
          "this is the sum over the positions; the mean does not depend on the size of the image"),
         (right / f.shape[1], "this is divided by the channels, too; average only over positions"),
@@ -184,7 +184,7 @@ def instance_norm(mine, x):
     centered = x - x.mean((2, 3), keepdim=True)
     variance = x.var((2, 3), keepdim=True, correction=0)
     sample_variance = x.var((2, 3), keepdim=True)
-    return feedback(mine, (x,), F.instance_norm, [
+    return compare(mine, (x,), F.instance_norm, [
         (F.batch_norm(x, None, None, training=True),
          "this is batch norm: the mean is taken over the images, too"),
         (F.layer_norm(x, x.shape[1:]),

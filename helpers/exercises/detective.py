@@ -6,6 +6,7 @@ Such a probe is called a Clever Hans, after the horse that read the answers in i
 
 import torch
 
+from helpers.exercises.feedback import NOT_TRIED, Feedback, prints_feedback, require
 from helpers.features import fit_probe
 from helpers.images import check_images
 
@@ -65,56 +66,41 @@ def suspects(net, scenes, *, seed, cue=paste_tag, names="AB"):
     return dict(zip(names, probes, strict=True))
 
 
+@prints_feedback
 def accuse(case, probes, images, labels, cue=paste_tag):
-    """Print what a case proves: (name of the probe that uses the cue, its accuracy when misled).
+    """Check a case: (name of the probe that uses the cue, its accuracy when misled).
 
     `images` have no cues. Any misleading cues will do: the accuracy counts if some shift of the
     kinds gives it, up to two percentage points.
     """
-    print(review(case, probes, images, labels, cue))
+    if case is None or case is Ellipsis:
+        return NOT_TRIED
+    accused, accuracy = read_case(case, probes)
+    misled = {name: misled_accuracies(probe, images, labels, cue) for name, probe in probes.items()}
+    lowest = {name: min(accuracies) for name, accuracies in misled.items()}
+    require(accused == min(lowest, key=lowest.get),
+            "that one is honest. Mislead it, and see how often it is still right")
+    require(lowest[accused] - 0.02 <= accuracy <= max(misled[accused]) + 0.02,
+            f"the right probe, but not proved: {accuracy:.3g} is not its accuracy (at most 1) with "
+            "misleading cues. Give every image the cue of another shape, and compute it again")
+    other = min(lowest[name] for name in probes if name != accused)
+    return Feedback(1.0, f"✓ right, and proved: misled, {accused} has an accuracy of "
+                         f"{accuracy:.0%}, the other probe at least {other:.0%}")
 
 
-def review(case, probes, images, labels, cue):
-    """Return the feedback on a case; see `accuse`."""
-    parts = case if isinstance(case, (tuple, list)) else [case]
-    parts = [part for part in parts if part is not None and part is not Ellipsis]
-    names = [part for part in parts if isinstance(part, str)]
-    accuracies = [float(part) for part in parts if not isinstance(part, str)]
-    if not parts:
-        return "○ not tried yet"
-    if not names:
-        return "✗ evidence, but nobody is accused: give its name, in quotes, and the accuracy"
-    name = names[0]
-    if name not in probes:
-        return f"✗ {name!r} is not a suspect; they are {', '.join(probes)}"
-    if not accuracies:
-        return "✗ an accusation, but no evidence: how accurate is that probe with misleading cues?"
-    accuracy = lambda probe, shift: probe.accuracy(cue(images, (labels + shift) % 8), labels)
-    misled = {}
-    for known, probe in probes.items():
-        misled[known] = [accuracy(probe, shift) for shift in range(1, 8)]
-    if name != min(misled, key=lambda known: min(misled[known])):
-        return "✗ that one is honest. Mislead it, and see how often it is still right"
-    others = [value for other in probes if other != name for value in misled[other]]
-    plain = probes[name].accuracy(images, labels)
-    return weigh(accuracies[0], name, misled[name], others, plain, accuracy(probes[name], 0))
+def read_case(case, probes):
+    """Return the name and the accuracy of a case, which may be in either order."""
+    try:
+        name, accuracy = sorted(case, key=lambda part: part not in probes)
+        accuracy = float(accuracy)
+    except (TypeError, ValueError):
+        name = None
+    require(name in probes, f"a case has two parts: the name of a probe, {' or '.join(probes)}, in "
+                            "quotes, and, as evidence, its accuracy with misleading cues")
+    return name, accuracy
 
 
-def weigh(accuracy, name, misled, others, plain, helped):
-    """Return what an accuracy proves against a probe.
-
-    It is compared with the accuracies of this probe with misleading cues, of the others, and of
-    this probe without cues and with cues that show the shape.
-    """
-    is_near = lambda values: min(values) - 0.02 <= accuracy <= max(values) + 0.02
-    if is_near(misled):
-        return (f"✓ right, and proved: misled, {name} has an accuracy of {accuracy:.0%}, the other "
-                f"probe at least {min(others):.0%}")
-    start = "✗ you may have the right probe, but the evidence is "
-    if accuracy > 1:
-        return start + "a percentage; an accuracy is at most 1"
-    if is_near([helped]) or is_near(others):
-        return start + "its accuracy where nothing misleads it, or that of the other probe"
-    if is_near([plain]):
-        return start + "its accuracy without any cue. Mislead it, on every image"
-    return start + "not its accuracy with misleading cues: compute it again"
+def misled_accuracies(probe, images, labels, cue):
+    """Compute the accuracies with the cues of other kinds, for each shift of the kinds."""
+    shifts = range(1, len(COLORS))
+    return [probe.accuracy(cue(images, (labels + k) % len(COLORS)), labels) for k in shifts]

@@ -14,6 +14,8 @@ SIZE = re.compile(r"\*\*(Short|Half an hour|Open)(?:, [^*,]+)*?(?:, (\d+) points
 
 
 class Exercise(NamedTuple):
+    """Hold what a notebook says about an exercise."""
+
     cell: str               # the source of its cell
     stub: str               # the part of the cell that the reader completes; it ends in ...
     solution: str | None    # the code in the fold below the cell
@@ -22,7 +24,8 @@ class Exercise(NamedTuple):
 
     @property
     def name(self):
-        return defined_name(self.stub)
+        """Return the name that the stub defines."""
+        return re.match(r"(?:def )?(\w+)", self.stub)[1]
 
     def answered(self, answer):
         """Return the source of the cell with an answer instead of its stub."""
@@ -64,9 +67,5 @@ def find_stub(source):
 
 
 def is_ellipsis(node):
+    """Tell whether a node of the syntax tree is `...`."""
     return isinstance(node, ast.Constant) and node.value is Ellipsis
-
-
-def defined_name(source):
-    """Return the name that a function definition or an assignment defines."""
-    return re.match(r"(?:def )?(\w+)", source)[1]

@@ -1,13 +1,15 @@
 """Give feedback on an answer: not tried yet, right, a common mistake, or what else is wrong."""
 
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import NamedTuple
 
 import torch
 
 
 class Feedback(NamedTuple):
+    """Hold the points for an answer and what to tell its author."""
+
     fraction: float | None      # of the points, from 0 to 1; None: not tried yet
     message: str
 
@@ -19,40 +21,38 @@ CUT_GRADIENT = ("the values are right, but the gradient is cut: avoid .detach(),
 
 
 class NotRight(Exception):
-    """Raised as soon as a check finds something wrong; carries its Feedback."""
-
-    def __init__(self, found):
-        super().__init__(found.message)
-        self.feedback = found
-
-
-def wrong(message):
-    """Return a NotRight for an answer that gets no points."""
-    return NotRight(Feedback(0.0, f"✗ {message}"))
+    """Raised, with a hint, as soon as a check finds something wrong."""
 
 
 def require(condition, message):
     """Raise NotRight with this message unless the condition holds."""
     if not condition:
-        raise wrong(message)
+        raise NotRight(message)
 
 
 def prints_feedback(check):
-    """Decorate a check(mine, ...) to print its feedback; `check.__wrapped__` returns it instead."""
+    """Decorate a check to print its Feedback; `check.feedback(mine, ...)` returns it instead.
+
+    The check itself, a function of an answer and more, returns a Feedback or raises NotRight.
+    """
     @wraps(check)
-    def returns(mine, *args, **options):
-        if is_stub(mine):       # then the check need not draw its inputs
-            return NOT_TRIED
-        try:
-            return check(mine, *args, **options)
-        except NotRight as error:
-            return error.feedback
-
-    @wraps(returns)
     def prints(mine, *args, **options):
-        print(returns(mine, *args, **options).message)
+        print(feedback(check, mine, *args, **options).message)
 
+    prints.feedback = partial(feedback, check)
     return prints
+
+
+def feedback(check, mine, *args, **options):
+    """Check an answer -> Feedback."""
+    if is_stub(mine):       # then the check need not draw its inputs
+        return NOT_TRIED
+    try:
+        return check(mine, *args, **options)
+    except NotImplementedError:
+        return NOT_TRIED
+    except NotRight as hint:
+        return Feedback(0.0, f"✗ {hint}")
 
 
 def is_stub(mine):
@@ -63,31 +63,23 @@ def is_stub(mine):
     return code is not None and code.co_code == stub.__code__.co_code
 
 
-def feedback(mine, inputs, right, common_mistakes=(), *, tolerance=1e-5, differentiable=False):
-    """Compare mine(*inputs) with the right answer -> Feedback.
+def compare(mine, inputs, right, common_mistakes=(), *, tolerance=1e-5, differentiable=False):
+    """Compare mine(*inputs) with the right answer: return RIGHT, or raise NotRight.
 
     `right` is that answer, or a function of the inputs. `common_mistakes` lists pairs of a wrong
     answer and its hint. `tolerance` is relative to the largest value of the right answer. With
     `differentiable`, the gradients with respect to all float inputs must agree, too.
     """
-    try:
-        compare(mine, inputs, right, common_mistakes, tolerance, differentiable)
-    except NotRight as error:
-        return error.feedback
-    return RIGHT
-
-
-def compare(mine, inputs, right, common_mistakes, tolerance, differentiable):
-    """Raise NotRight unless mine(*inputs) is the right answer; see `feedback`."""
     if differentiable:
         inputs = [as_leaf(x) for x in inputs]
     answer = call(mine, *inputs)
     expected = torch.as_tensor(right(*inputs) if callable(right) else right)
     check_kind(answer, expected)
     if not is_close(answer, expected, tolerance):
-        raise wrong(diagnose(answer, expected, common_mistakes))
+        raise NotRight(diagnose(answer, expected, common_mistakes))
     if differentiable:
         check_gradient(answer, expected, inputs)
+    return RIGHT
 
 
 def as_leaf(x):
@@ -99,15 +91,13 @@ def as_leaf(x):
 def call(mine, *inputs):
     """Compute mine(*inputs) from copies of the inputs, as a tensor where possible.
 
-    Raises NotRight if the function is not written yet, returns None, or changes an input in place.
+    Raises NotImplementedError if the function is not written yet, and NotRight if it returns None
+    or changes an input in place.
     """
     copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
-    try:
-        answer = mine(*copies)
-    except NotImplementedError:
-        raise NotRight(NOT_TRIED) from None
+    answer = mine(*copies)
     if answer is Ellipsis:
-        raise NotRight(NOT_TRIED)
+        raise NotImplementedError
     require(answer is not None, "your function returns None: is a `return` missing?")
     for x, copy in zip(inputs, copies):
         require(not torch.is_tensor(x) or torch.equal(x, copy),

@@ -16,10 +16,12 @@ from helpers.style import style_grams
 
 @cache
 def net(name="coursenet"):
+    """Load a network once."""
     return load_net(name)
 
 
 def robust():
+    """Load the adversarially trained network once."""
     return net("coursenet-robust")
 
 
@@ -30,14 +32,17 @@ def names():
 
 
 def uniform(seed, *shape):
+    """Draw a tensor of a shape, uniform from 0 to 1."""
     return torch.rand(shape, generator=generator(seed))
 
 
 def normal(seed, *shape):
+    """Draw a tensor of a shape from the standard normal distribution."""
     return torch.randn(shape, generator=generator(seed))
 
 
 def mask(seed):
+    """Draw three masks (3,9,8) bool."""
     return uniform(seed, 3, 9, 8) < 0.6
 
 
@@ -49,6 +54,7 @@ def layers(seed):
 
 
 def cone_logit(x):
+    """Compute the logit of the class cone, (b,3,h,w) -> (b,)."""
     return net()(x)[:, class_index(net(), "cone")]
 
 
@@ -69,40 +75,38 @@ def new_style_inputs():
     return grams, crops, resize(album["astronaut"].load(), 96)
 
 
-def on(check, draw_inputs):
-    """Return a function of an answer and a seed; `draw_inputs` is a function of the seed."""
-    return lambda mine, seed: check.__wrapped__(mine, *draw_inputs(seed))
-
-
-def seeded(check, inputs=lambda: ()):
-    """Return a function of an answer and a seed, for a check that takes a seed."""
-    return lambda mine, seed: check.__wrapped__(mine, *inputs(), seed=seed)
-
-
 # Name of an exercise -> a function of an answer and a seed -> Feedback.
 CHECKS = {
-    "my_shared": on(check.shared_neighbors, lambda s: (normal(s, 60, 5), torch.arange(60) % 3)),
-    "my_field": on(check.receptive_field_size, lambda s: (layers(s),)),
-    "my_occlusion": on(check.occlusion,
-                       lambda s: (cone_logit, held_out_scenes(4, s).images[:1], 16)),
-    "my_iou": on(check.iou, lambda s: (mask(s), mask(s + 1))),
-    "my_fgsm": on(check.fgsm, lambda s: (uniform(s, 3, 3, 8, 8), normal(s, 3, 3, 8, 8), 0.1)),
-    "my_variation": on(check.total_variation, lambda s: (uniform(s, 3, 3, 9, 8),)),
-    "dream_gradient": on(check.dream_gradient, lambda s: (normal(s, 1, 16, 4, 5),)),
-    "my_distance": seeded(check.window_distance),
-    "my_gram": on(check.gram_matrix, lambda s: (normal(s, 2, 5, 6, 7),)),
-    "my_instance_norm": on(check.instance_norm, lambda s: (normal(s, 2, 3, 6, 5),)),
-    "my_receptive_field": seeded(problems.receptive_field),
-    "my_map": seeded(problems.tsne_map, lambda: (net(),)),
-    "my_grad_cam": seeded(problems.grad_cam, lambda: (net(), "relu4")),
-    "my_pgd": seeded(problems.pgd, lambda: (net(),)),
-    "my_total_variation": seeded(problems.total_variation),
-    "my_parts": seeded(problems.completeness, lambda: (net(),)),
-    "my_moments": seeded(problems.channel_statistics),
-    "my_shifted_gram": seeded(problems.shifted_gram),
-    "my_new_style": seeded(problems.new_style, lambda: (robust(), *new_style_inputs())),
-    "my_occluder": seeded(challenges.occluder, lambda: (net(),)),
-    "my_ascent": seeded(challenges.class_visualization, lambda: (net(), robust())),
-    "my_painting": seeded(challenges.style_transfer, lambda: (robust(), style_pairs())),
-    "my_flaw": seeded(challenges.spurious_cue, lambda: (net(),)),
+    "my_shared": lambda mine, seed: check.shared_neighbors.feedback(
+        mine, normal(seed, 60, 5), torch.arange(60) % 3),
+    "my_field": lambda mine, seed: check.receptive_field_size.feedback(mine, layers(seed)),
+    "my_occlusion": lambda mine, seed: check.occlusion.feedback(
+        mine, cone_logit, held_out_scenes(4, seed).images[:1], 16),
+    "my_iou": lambda mine, seed: check.iou.feedback(mine, mask(seed), mask(seed + 1)),
+    "my_fgsm": lambda mine, seed: check.fgsm.feedback(
+        mine, uniform(seed, 3, 3, 8, 8), normal(seed, 3, 3, 8, 8), 0.1),
+    "my_variation": lambda mine, seed: check.total_variation.feedback(
+        mine, uniform(seed, 3, 3, 9, 8)),
+    "dream_gradient": lambda mine, seed: check.dream_gradient.feedback(
+        mine, normal(seed, 1, 16, 4, 5)),
+    "my_distance": lambda mine, seed: check.window_distance.feedback(mine, seed=seed),
+    "my_gram": lambda mine, seed: check.gram_matrix.feedback(mine, normal(seed, 2, 5, 6, 7)),
+    "my_instance_norm": lambda mine, seed: check.instance_norm.feedback(
+        mine, normal(seed, 2, 3, 6, 5)),
+    "my_receptive_field": lambda mine, seed: problems.receptive_field.feedback(mine, seed=seed),
+    "my_map": lambda mine, seed: problems.tsne_map.feedback(mine, net(), seed=seed),
+    "my_grad_cam": lambda mine, seed: problems.grad_cam.feedback(mine, net(), "relu4", seed=seed),
+    "my_pgd": lambda mine, seed: problems.pgd.feedback(mine, net(), seed=seed),
+    "my_total_variation": lambda mine, seed: problems.total_variation.feedback(mine, seed=seed),
+    "my_parts": lambda mine, seed: problems.completeness.feedback(mine, net(), seed=seed),
+    "my_moments": lambda mine, seed: problems.channel_statistics.feedback(mine, seed=seed),
+    "my_shifted_gram": lambda mine, seed: problems.shifted_gram.feedback(mine, seed=seed),
+    "my_new_style": lambda mine, seed: problems.new_style.feedback(
+        mine, robust(), *new_style_inputs(), seed=seed),
+    "my_occluder": lambda mine, seed: challenges.occluder.feedback(mine, net(), seed=seed),
+    "my_ascent": lambda mine, seed: challenges.class_visualization.feedback(
+        mine, net(), robust(), seed=seed),
+    "my_painting": lambda mine, seed: challenges.style_transfer.feedback(
+        mine, robust(), style_pairs(), seed=seed),
+    "my_flaw": lambda mine, seed: challenges.spurious_cue.feedback(mine, net(), seed=seed),
 }

@@ -1,5 +1,7 @@
 """Check the half-hour problems. Each check draws its own inputs from a seed."""
 
+from copy import deepcopy
+
 import torch
 import torch.nn.functional as F
 
@@ -13,10 +15,10 @@ from helpers.exercises.feedback import (
     check_kind,
     check_range,
     check_shape,
+    compare,
     feedback,
     prints_feedback,
     require,
-    wrong,
 )
 from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes, own_score
 from helpers.features import extract_features, pca
@@ -35,7 +37,7 @@ def receptive_field(mine, *, seed=0):
     layers = [(7, 2, 3, 1), (3, 1, 2, 2)]
     layers += [(draw(3, 5), draw(1, 2), draw(0, 1, 3), draw(2, 3)) for _ in range(3)]
     size, stride, offset = field_of(layers)
-    return feedback(mine, (layers,), (size, stride, offset), [
+    return compare(mine, (layers,), (size, stride, offset), [
         (field_of([(k, s, p, 1) for k, s, p, d in layers]),
          "the dilation is missing: a dilated window spans d (k - 1) + 1 pixels"),
         (field_of([(k * d, s, p, 1) for k, s, p, d in layers]),
@@ -69,7 +71,7 @@ def tsne_map(mine, net, *, seed=0):
     """
     images = held_out_scenes(48, seed).images.to(next(net.parameters()).device)
     features = extract_features(net, images, "relu7").cpu()
-    features = pca(features, 30)(features)
+    features = pca(features, 30)
     points = call(mine, features, 15)
     check_kind(points, features)
     check_shape(points, (len(features), 2), "a point for each image")
@@ -95,7 +97,7 @@ def trustworthiness_of(points, features, seed):
     maps = {
         "yours": points.numpy(),
         "scikit-learn": tsne.fit_transform(features.numpy()),
-        "PCA": pca(features, 2)(features).numpy(),
+        "PCA": pca(features, 2).numpy(),
         "noise": torch.randn(len(features), 2, generator=generator(seed)).numpy(),
     }
     return {name: trustworthiness(features.numpy(), found, n_neighbors=7)
@@ -108,6 +110,7 @@ def trustworthiness_of(points, features, seed):
 @prints_feedback
 def grad_cam(mine, net, layer="relu5", *, seed=0):
     """Check mine(net, module, x, score), (b,3,h,w) -> (b,h,w): Grad-CAM at a module's output."""
+    net = deepcopy(net)     # so a hook that is left does not stay
     x, classes = held_out_images(net, 8, seed)
     score = own_score(net, classes)
     module = find_layer(net, layer)
@@ -115,7 +118,7 @@ def grad_cam(mine, net, layer="relu5", *, seed=0):
     mean = g.mean((2, 3), keepdim=True)
     cam = lambda weights: (weights * a).sum(1, keepdim=True)
     resize = lambda maps, mode="bilinear": F.interpolate(maps, x.shape[2:], mode=mode)[:, 0]
-    found = feedback(mine, (net, module, x, score), attribution.grad_cam(net, x, layer, classes), [
+    compare(mine, (net, module, x, score), attribution.grad_cam(net, x, layer, classes), [
         (resize(cam(mean)), "negative evidence is still there: apply a ReLU at the end"),
         (resize(cam(g).relu()),
          "each position has its own weight (HiResCAM): average the gradient over the positions"),
@@ -130,17 +133,10 @@ def grad_cam(mine, net, layer="relu5", *, seed=0):
         (resize(cam(mean.mean(0, keepdim=True)).relu()),
          "the mean is taken over the images, too: each image has its own weights"),
     ], tolerance=1e-4)
-    require(clear_hooks(module) == 0, "your hook is still there and would run in each later call "
-                                      "of the network. Remove it in `finally`")
-    return found
-
-
-def clear_hooks(module):
-    """Remove the hooks of a module, and return how many there were."""
-    count = len(module._forward_hooks) + len(module._backward_hooks)
-    module._forward_hooks.clear()
-    module._backward_hooks.clear()
-    return count
+    require(not module._forward_hooks and not module._backward_hooks,
+            "your hook is still there and would run in each later call of the network. Remove it "
+            "in `finally`")
+    return RIGHT
 
 
 def output_and_gradient(module, score, x):
@@ -223,7 +219,7 @@ def total_variation(mine, *, seed=0):
     squares = dx ** 2 + dy ** 2
     total = lambda values: values.flatten(1).sum(1)
     right = lambda x, beta: losses.total_variation(x, beta=beta)
-    found = feedback(mine, (x, 1.0), right, [
+    compare(mine, (x, 1.0), right, [
         (total(squares),
          "this is beta 2 for every beta: take the sum of the two squares to the power beta / 2"),
         (total(dx.abs() + dy.abs()),
@@ -232,9 +228,9 @@ def total_variation(mine, *, seed=0):
         (squares.sqrt().mean((1, 2, 3)), "this is a mean; compute the sum"),
         (squares.sqrt().sum(), "this is one number for the whole batch; compute one per image"),
     ], tolerance=1e-3, differentiable=True)
-    if found == RIGHT and feedback(mine, (x, 2.0), right, tolerance=1e-3) != RIGHT:
-        raise wrong("right for beta 1, but not for beta 2: the power is beta / 2")
-    return found
+    require(feedback(compare, mine, (x, 2.0), right, tolerance=1e-3) == RIGHT,
+            "right for beta 1, but not for beta 2: the power is beta / 2")
+    return RIGHT
 
 
 @prints_feedback
@@ -258,8 +254,7 @@ def completeness(mine, net, *, seed=0):
     require(gradients <= 24, f"this takes {gradients} gradients; take 24, one per step")
     truth = attribution.integrated_gradients(score, x, steps=128)
     error = lambda maps: relative_error(maps - truth, truth).sqrt().mean().item()
-    if error(parts) > 0.5:
-        raise wrong(diagnose_path(error, parts, x - baseline))
+    require(error(parts) <= 0.5, diagnose_path(error, parts, x - baseline))
     with torch.no_grad():
         difference = score(x) - score(baseline)
     gap = (parts.sum((1, 2, 3)) - difference).abs() / difference.abs().clamp(min=1)
@@ -306,7 +301,7 @@ def shifted_gram(mine, *, seed=0):
     pairs = (9 - dy) * (11 - dx)
     flat = f.flatten(2)
     rolled = f.roll((-dy, -dx), (2, 3)).flatten(2)
-    found = feedback(mine, (f, dy, dx), shifted_gram_matrix, [
+    compare(mine, (f, dy, dx), shifted_gram_matrix, [
         (flat @ rolled.mT / positions,
          "roll connects the right edge with the left one: leave out positions whose partner is "
          "outside"),
@@ -318,51 +313,63 @@ def shifted_gram(mine, *, seed=0):
         (shifted_gram_matrix(f.mT, dy, dx), "dy is the shift of the rows, dx of the columns"),
     ], tolerance=1e-4, differentiable=True)
     for shift in ((dy, 0), (0, dx), (0, 0)):
-        again = feedback(mine, (f, *shift), shifted_gram_matrix, tolerance=1e-4)
-        require(found != RIGHT or again == RIGHT,
+        again = feedback(compare, mine, (f, *shift), shifted_gram_matrix, tolerance=1e-4)
+        require(again == RIGHT,
                 f"right for a shift of {dy, dx}, but not of {shift}: f[..., :-0] is empty. Count "
                 "from the front, :h - dy")
-    return found
+    return RIGHT
 
 
 @prints_feedback
 def channel_statistics(mine, *, seed=0):
     """Check mine(features, targets), dict layer -> (b,c,h,w), dict layer -> (mean, std), both
     (1,c), -> (b,): the style loss on channel statistics, averaged over the layers."""
-    g = generator(seed)
-    features = [torch.randn(3, 6, 8, 8, generator=g), torch.randn(3, 4, 4, 4, generator=g)]
-    draw_std = lambda channels: torch.rand(1, channels, generator=g) + 0.5
-    targets = [(torch.randn(1, c, generator=g), draw_std(c)) for c in (6, 4)]
+    features, targets = draw_statistics(generator(seed))
     layers = ["relu1", "relu2"]
     answer = lambda *features: mine(dict(zip(layers, features)), dict(zip(layers, targets)))
-    right = lambda *features: statistics_errors(features, targets).mean(0)
-    errors = lambda **options: statistics_errors(features, targets, **options)
-    means = [relative_error(f.mean((2, 3)) - mean, mean) for f, (mean, _) in zip(features, targets)]
-    return feedback(answer, features, right, [
-        (errors(power=2, target_power=2).mean(0),
+    right = lambda *features: layer_errors([moments(f) for f in features], targets).mean(0)
+    found = [moments(f) for f in features]
+    sample = [(f.mean((2, 3)), f.std((2, 3))) for f in features]
+    only_means = lambda pairs: [(mean,) for mean, std in pairs]
+    variances = lambda pairs: [(mean, std ** 2) for mean, std in pairs]
+    errors = layer_errors(found, targets)
+    norms = torch.stack([torch.cat(target, 1).square().sum(1) for target in targets])
+    return compare(answer, features, right, [
+        (layer_errors(variances(found), variances(targets)).mean(0),
          "these are variances; compare standard deviations"),
-        (errors(power=2).mean(0),
+        (layer_errors(variances(found), targets).mean(0),
          "a variance is compared with a standard deviation: take the square root, f.std"),
-        (errors(correction=1).mean(0), "almost: this divides by n - 1, not n; use correction=0"),
-        (errors(absolute=True).mean(0),
+        (layer_errors(sample, targets).mean(0),
+         "almost: this divides by n - 1, not n; use correction=0"),
+        ((errors * norms).mean(0),
          "divide each layer by the squared norm of its target, or the layer with the largest "
          "values decides alone"),
-        (errors().sum(0), "this is the sum over the layers; take the mean"),
-        (torch.stack(means).mean(0), "the standard deviations are missing"),
-        (errors().mean(), "this is one number for the whole batch; compute one per image"),
+        (errors.sum(0), "this is the sum over the layers; take the mean"),
+        (layer_errors(only_means(found), only_means(targets)).mean(0),
+         "the standard deviations are missing"),
+        (errors.mean(), "this is one number for the whole batch; compute one per image"),
     ], tolerance=1e-4, differentiable=True)
 
 
-def statistics_errors(features, targets, *, power=1, target_power=1, correction=0, absolute=False):
-    """Compute the error of means and standard deviations, lists of (b,c,h,w), of (mean, std) ->
-    (layers,b). Options make common mistakes."""
+def draw_statistics(g):
+    """Draw features of two layers (3,c,h,w), and for each a target mean and standard deviation."""
+    features = [torch.randn(3, 6, 8, 8, generator=g), torch.randn(3, 4, 4, 4, generator=g)]
+    means = [torch.randn(1, c, generator=g) for c in (6, 4)]
+    stds = [torch.rand(1, c, generator=g) + 0.5 for c in (6, 4)]
+    return features, list(zip(means, stds))
+
+
+def moments(f):
+    """Compute the mean and the standard deviation of each channel, (b,c,h,w) -> (b,c) twice."""
+    return f.mean((2, 3)), f.std((2, 3), correction=0)
+
+
+def layer_errors(found, targets):
+    """Compute the relative errors of a tuple of statistics for each layer -> (layers,b)."""
     errors = []
-    for f, (mean, std) in zip(features, targets):
-        found = torch.cat([f.mean((2, 3)), f.std((2, 3), correction=correction) ** power], 1)
-        target = torch.cat([mean, std ** target_power], 1)
-        difference = found - target
-        error = relative_error(difference, target)
-        errors.append(difference.square().sum(1) if absolute else error)
+    for statistics, target in zip(found, targets):
+        expected = torch.cat(target, 1)
+        errors.append(relative_error(torch.cat(statistics, 1) - expected, expected))
     return torch.stack(errors)
 
 
@@ -405,6 +412,5 @@ def check_trained(trained, original, before):
             f"the network has {len(trained.styles)} styles; expected one, the new one")
     changed = [name for name, p in trained.state_dict().items()
                if not name.endswith(("scale", "shift")) and not torch.equal(p, before[name])]
-    if changed:
-        raise wrong(f"convolutions have changed, such as {changed[0]}: train only the scales and "
-                    "shifts of the norms")
+    require(not changed, "convolutions have changed, not only the scales and shifts of the norms: "
+                         f"train those alone. Changed: {', '.join(changed[:3])}")
