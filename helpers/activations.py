@@ -4,7 +4,7 @@ from contextlib import ExitStack, suppress
 
 from torch import nn
 
-from helpers.errors import describe, unknown
+from helpers.errors import describe, unknown_name
 
 # Layers that compute something else while training.
 CHANGE_IN_TRAINING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
@@ -22,7 +22,7 @@ def layer_names(net):
 def find_layer(net, name):
     """Return the module with this name; raises KeyError with the closest names if there is none."""
     if name not in layer_names(net):
-        raise unknown("layer", name, layer_names(net))
+        raise unknown_name("layer", name, layer_names(net))
     return net.get_submodule(name)
 
 

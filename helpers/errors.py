@@ -10,7 +10,7 @@ class NameNotFound(KeyError):
         return self.args[0]
 
 
-def unknown(what, name, known):
+def unknown_name(what, name, known):
     """Return a KeyError that suggests the known names closest to the one that was given."""
     known = [str(k) for k in known]
     close = get_close_matches(str(name), known, n=3, cutoff=0.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.errors import unknown
+from helpers.errors import unknown_name
 from helpers.images import load_image
 
 FOLDERS = {
@@ -37,7 +37,7 @@ class Photo:
 
 class Album(dict):
     def __missing__(self, name):
-        raise unknown("photograph", name, self)
+        raise unknown_name("photograph", name, self)
 
 
 def photos():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.activations import activations
-from helpers.errors import unknown
+from helpers.errors import unknown_name
 from helpers.images import check_images, load_image, resize
 from helpers.losses import content_loss, gram_matrix, style_loss, total_variation
 from helpers.networks.weights import DATA, read_weights
@@ -31,7 +31,7 @@ STYLES = ("strokes", "glass", "marbling", "woodcut", "points", "mosaic", "waves"
 def style_image(name, size=256):
     """Load one of the STYLES, a drawing or a crop of a photograph, as (1,3,size,size)."""
     if name not in STYLES:
-        raise unknown("style", name, STYLES)
+        raise unknown_name("style", name, STYLES)
     if name in CROPS:
         rows, columns = CROPS[name]
         return resize(photos()[name].load()[..., rows, columns], size)
@@ -191,7 +191,7 @@ class TransformNet(nn.Module):
         """Convert a name, a number, or weights of styles to weights (b, styles)."""
         if isinstance(style, str):
             if style not in self.styles:
-                raise unknown("style", style, self.styles)
+                raise unknown_name("style", style, self.styles)
             style = self.styles.index(style)
         if isinstance(style, int):
             style = torch.eye(len(self.styles))[style]

@@ -1,6 +1,6 @@
 """Texture synthesis by nearest neighbors, without a network. Efros & Leung 1999."""
 
-from itertools import product
+from itertools import chain, product
 
 import torch
 import torch.nn.functional as F
@@ -53,21 +53,32 @@ def efros_leung_steps(source, *, size=(128, 128), window=11, seed=0):
 def ring_order(height, width, reach):
     """Yield square rings from the center outward, each a list of groups of pixels (i, j).
 
-    The pixels of a group are outside each other's windows and are filled at once: each
-    (reach + 1)-th of the upper and lower sides, then of the left and right. In small rings they are
-    filled one by one.
+    The first ring is the start of 3 x 3 pixels. The pixels of a later group are filled at once,
+    which is about three times as fast as one by one. They are outside each other's windows: more
+    than `reach` apart along a side of the ring, or on opposite sides.
     """
-    rings = [{} for _ in range(max(height // 2, width // 2, 1))]
-    for i, j in product(range(height), range(width)):
-        down = abs(i - height // 2)
-        right = abs(j - width // 2)
-        ring = max(down, right, 1)          # the first ring is the start of 3 x 3 pixels
-        side, along = (0, j) if down >= right else (1, i)
-        alone = (i, j) if 2 * ring <= reach else ()
-        group = (side, along % (reach + 1), alone)
-        rings[ring - 1].setdefault(group, []).append((i, j))
-    for groups in rings:
-        yield [groups[key] for key in sorted(groups)]
+    middle_i = height // 2
+    middle_j = width // 2
+    spacing = reach + 1
+    yield [list(product(span(middle_i, 1, height), span(middle_j, 1, width)))]
+    for ring in range(2, max(middle_i, middle_j) + 1):
+        upper_lower = [i for i in (middle_i - ring, middle_i + ring) if 0 <= i < height]
+        left_right = [j for j in (middle_j - ring, middle_j + ring) if 0 <= j < width]
+        groups = []
+        for first in range(spacing):
+            across = [j for j in span(middle_j, ring, width) if j % spacing == first]
+            groups.append(list(product(upper_lower, across)))
+        for first in range(spacing):
+            down = [i for i in span(middle_i, ring - 1, height) if i % spacing == first]
+            groups.append(list(product(down, left_right)))
+        if 2 * ring <= reach:       # opposite sides are too near: one by one
+            groups = [[pixel] for pixel in chain(*groups)]
+        yield [group for group in groups if group]
+
+
+def span(middle, ring, side):
+    """Return the range of rows, or columns, at most `ring` from the middle, of `side` in all."""
+    return range(max(middle - ring, 0), min(middle + ring + 1, side))
 
 
 def empty_canvas(height, width, window):

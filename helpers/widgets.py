@@ -138,7 +138,15 @@ def fit(widget, spec):
             setattr(widget, name, value)
 
 
+def resolve(spec, widgets):
+    """Return the choices or the range of a control, which may be a function of earlier controls."""
+    if not callable(spec):
+        return spec
+    return spec(**{name: widgets[name].value for name in signature(spec).parameters})
+
+
 def values(widgets):
+    """Return the values of controls, {name: value}."""
     return {name: widget.value for name, widget in widgets.items()}
 
 
@@ -177,26 +185,22 @@ def explore(draw, /, **controls):
     view = ImageView()
     widgets = {}
 
-    def resolve(spec):
-        if not callable(spec):
-            return spec
-        return spec(**{name: widgets[name].value for name in signature(spec).parameters})
-
     def redraw():
         image, text = draw(**values(widgets))
         view.show(image, status(text))
 
     @errors_in(view.text)
     def update(change):
-        now = values(widgets)
         for name, spec in controls.items():
             if callable(spec):
-                fit(widgets[name], resolve(spec))       # calls `update` for a new value
-        if now == values(widgets):
-            redraw()
+                resolved = resolve(spec, widgets)
+                widgets[name].unobserve(update, "value")    # so that we draw only once, below
+                fit(widgets[name], resolved)
+                widgets[name].observe(update, "value")
+        redraw()
 
     for name, spec in controls.items():
-        widgets[name] = make_control(name, resolve(spec))
+        widgets[name] = make_control(name, resolve(spec, widgets))
         widgets[name].observe(update, "value")
     redraw()
     return ipywidgets.VBox([*widgets.values(), view])

@@ -51,7 +51,7 @@ def test_one_step_is_along_the_activations(random_net, images):
     a = activations(random_net, x, "relu3")
     g, = torch.autograd.grad(a, x, grad_outputs=a.detach())
     step = last(deep_dream(random_net, images[:1], "relu3", steps=1, octaves=1, shift=0,
-                           length=1e-4))
+                           step_size=1e-4))
     change = (step.image - images[:1]).flatten()
     assert F.cosine_similarity(change, g.flatten(), dim=0) > 0.99
     assert step.loss.item() == pytest.approx(-0.5 * a.square().sum().item(), rel=1e-5)
@@ -59,7 +59,7 @@ def test_one_step_is_along_the_activations(random_net, images):
 
 def test_steps_have_their_length_in_each_image(random_net):
     gray = torch.full((2, 3, 64, 64), 0.5)
-    step = last(deep_dream(random_net, gray, "relu3", steps=1, octaves=1, length=0.01))
+    step = last(deep_dream(random_net, gray, "relu3", steps=1, octaves=1, step_size=0.01))
     torch.testing.assert_close(rms(step.image - gray), torch.full((2,), 0.01), rtol=1e-3, atol=0)
 
 

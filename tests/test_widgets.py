@@ -68,6 +68,20 @@ def test_explore_draws_once_for_each_change():
     assert drawn == [(0, 0), (10, 10), (10, 12)]
 
 
+def test_explore_recovers_when_a_control_has_no_choices():
+    def choices(layer):
+        if layer == "flat":
+            raise ValueError("no channels")
+        return (0, 4)
+
+    box = widgets.explore(lambda layer, k: draw(k, layer), layer=["deep", "flat"], k=choices)
+    control(box, "layer").value = "flat"
+    assert "no channels" in text_of(box)
+    control(box, "layer").value = "deep"
+    control(box, "k").value = 2
+    assert "deep, 2" in text_of(box)
+
+
 def test_explore_shows_later_errors_and_recovers():
     with pytest.raises(KeyError):
         widgets.explore(draw, k=(3, 4))

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 from torchvision import models
 
-from helpers.errors import unknown
+from helpers.errors import unknown_name
 from helpers.networks.coursenet import Normalize
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,6 +23,7 @@ KINDS = {
     nn.AdaptiveAvgPool2d: "avgpool",
     nn.Flatten: "flatten",
 }
+VGG_CLASSIFIER = ("fc6", "relu6", "drop1", "fc7", "relu7", "drop2", "fc8")
 
 
 def load_torchvision(name, weights):
@@ -33,7 +34,7 @@ def load_torchvision(name, weights):
     """
     if name not in models.list_models(module=models):
         ours = ["coursenet", "coursenet-robust", "efficientnet-lite0"]
-        raise unknown("network", name, [*ours, *models.list_models(module=models)])
+        raise unknown_name("network", name, [*ours, *models.list_models(module=models)])
     choices = models.get_model_weights(name)
     chosen = choices[str(weights or "DEFAULT").split(".")[-1]]
     plain = {"init_weights": False} if weights is None and name == "googlenet" else {}
@@ -55,8 +56,7 @@ def with_normalization(model, classes):
     """Put the normalization inside; chains get the field's layer names, others keep theirs."""
     normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
     if isinstance(model, CHAINS):
-        blocks = isinstance(model, models.VGG)
-        model = nn.Sequential(OrderedDict(normalize=normalize, **field_names(model, blocks=blocks)))
+        model = nn.Sequential(OrderedDict(normalize=normalize, **field_names(model)))
     else:
         model.add_module("normalize", normalize)
         model.register_forward_pre_hook(lambda net, inputs: (net.normalize(inputs[0]),))
@@ -64,29 +64,53 @@ def with_normalization(model, classes):
     return model
 
 
-def field_names(model, *, blocks):
-    """Name the layers of AlexNet, VGG, or SqueezeNet in order: conv4, or with `blocks` conv4_2."""
-    head = [*model.classifier, nn.Flatten()]
-    if hasattr(model, "avgpool"):
-        head = [model.avgpool, nn.Flatten(), *model.classifier]
+def field_names(model):
+    """Name the layers of AlexNet, VGG, or SqueezeNet in order, {name: module}."""
+    if isinstance(model, models.VGG):
+        classifier = dict(zip(VGG_CLASSIFIER, model.classifier, strict=True))
+        return block_names(model.features) | chain_names([model.avgpool, nn.Flatten()]) | classifier
+    if isinstance(model, models.SqueezeNet):
+        return chain_names([*model.features, *model.classifier, nn.Flatten()])
+    return chain_names([*model.features, model.avgpool, nn.Flatten(), *model.classifier])
+
+
+def kind_of(module):
+    """Return the field's word for a layer without its number: "conv", or "fire" for a Fire."""
+    return KINDS.get(type(module), type(module).__name__.lower())
+
+
+def block_names(features):
+    """Name the layers of VGG, whose blocks end in pooling: conv1_1, relu1_1, pool1, conv2_1, ..."""
     named = {}
     block = 1
     number = 0
-    drops = 0
-    for module in [*model.features, *head]:
-        kind = KINDS.get(type(module), type(module).__name__.lower())
-        in_block = blocks and block <= 5
-        number += kind in ("conv", "fire", "fc")
-        drops += kind == "drop"
-        suffix = f"{block}_{number}" if in_block else str(number)
-        if in_block and kind == "pool":
-            suffix = str(block)
-        if kind in ("avgpool", "flatten"):
-            suffix = ""
-        if kind == "drop":
-            suffix = str(drops)
-        named[kind + suffix] = module
-        if in_block and kind == "pool":
+    for module in features:
+        kind = kind_of(module)
+        if kind == "conv":
+            number += 1
+        if kind == "pool":
+            named[f"pool{block}"] = module
             block += 1
-            number = 0 if block <= 5 else 5
+            number = 0
+        else:
+            named[f"{kind}{block}_{number}"] = module
+    return named
+
+
+def chain_names(modules):
+    """Number layers by the last with weights: conv1, relu1, pool1, conv2; dropout by itself."""
+    named = {}
+    number = 0
+    drops = 0
+    for module in modules:
+        kind = kind_of(module)
+        if kind in ("conv", "fire", "fc"):
+            number += 1
+        if kind == "drop":
+            drops += 1
+            named[f"drop{drops}"] = module
+        elif kind in ("avgpool", "flatten"):
+            named[kind] = module
+        else:
+            named[f"{kind}{number}"] = module
     return named

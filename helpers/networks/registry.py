@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from helpers.activations import check_eval
-from helpers.errors import unknown
+from helpers.errors import unknown_name
 from helpers.images import check_images
 from helpers.networks.coursenet import load_coursenet
 from helpers.networks.efficientnet import load_efficientnet_lite0
@@ -53,7 +53,7 @@ def imagenet_classes():
 def class_index(net, name):
     """Return the index of a class by its name: class_index(net, "goose"). Raises KeyError."""
     if name not in net.classes:
-        raise unknown("class", name, net.classes)
+        raise unknown_name("class", name, net.classes)
     return net.classes.index(name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers.errors import unknown
+from helpers.errors import unknown_name
 from helpers.images import load_tiles
 from helpers.scenes.renderer import camera_rays, pixel_grid, render, trace
 from helpers.scenes.signed_distance import RADIUS, depth_below_center
@@ -44,6 +44,9 @@ WEATHER = {
 }
 AZIMUTH = {"front": 0, "right": 90, "back": 180, "left": 270}
 MAX_LEAN = {"torus": 80, "cross": 25, "capsule": 30}        # degrees; other shapes: 14
+CAMERA_DISTANCE = 5.5       # from the object's center
+OUTLINE_SIDE = 48           # pixels, of the small image in which `find_outline` looks
+MARGIN = 0.04               # between the object and each edge; the image is 2 wide
 FOLDER = Path(__file__).parents[2] / "data" / "scenes"
 
 
@@ -69,7 +72,7 @@ class Scenes:
     def labels_of(self, name):
         """Return an attribute as class labels (n,): its position in KINDS[name]."""
         if name not in KINDS:
-            raise unknown("attribute with kinds", name, KINDS)
+            raise unknown_name("attribute with kinds", name, KINDS)
         return torch.tensor([KINDS[name].index(value) for value in self.attributes[name]])
 
 
@@ -114,12 +117,12 @@ def draw_attributes(index, seed):
 def fix_attribute(drawn, name, values):
     """Set an attribute of all scenes to one value, or to a list of one for each."""
     if name not in KINDS and name not in RANGES:
-        raise unknown("attribute", name, [*KINDS, *RANGES])
+        raise unknown_name("attribute", name, [*KINDS, *RANGES])
     if not isinstance(values, (list, tuple, np.ndarray, torch.Tensor)):
         values = [values] * len(drawn)
     for attributes, value in zip(drawn, values, strict=True):
         if name in KINDS and value not in KINDS[name]:
-            raise unknown(name, value, KINDS[name])
+            raise unknown_name(name, value, KINDS[name])
         attributes[name] = value
 
 
@@ -132,6 +135,7 @@ def rotation(axis, degrees):
 
 
 def linear_rgb(hue, saturation, brightness):
+    """Convert a color to linear RGB, (3,) float64; the hue may be any number and wraps around."""
     rgb = colorsys.hsv_to_rgb(hue % 1, saturation, brightness)
     return torch.tensor(rgb, dtype=torch.float64) ** 2.2
 
@@ -167,7 +171,7 @@ def object_pose(scene):
     height = float(depth_below_center(scene["shape"], turn))
     center = torch.tensor([0.0, height, 0.0], dtype=torch.float64)
     camera = rotation("x", -scene["elevation"])
-    eye = center + 5.5 * camera[:, 2]
+    eye = center + CAMERA_DISTANCE * camera[:, 2]
     forward, up = -camera[:, 2], camera[:, 1]
     return {"turn": turn, "center": center, "eye": eye, "forward": forward, "up": up}
 
@@ -186,14 +190,28 @@ def lights(scene):
 
 def place_object(scene):
     """Compute the zoom and shift that let the object cover `fill` of the image."""
-    grid = pixel_grid(48, scene["eye"])
-    camera = {"zoom": 5.5 / (1.3 * RADIUS), "shift": torch.zeros(2, dtype=torch.float64)}
-    rays = camera_rays(scene | camera, grid).reshape(-1, 3)
-    hit = trace(scene | camera, rays)[1].reshape(48, 48)
-    low = grid[hit].amin(0) - 1 / 48        # half a cell more on each side
-    high = grid[hit].amax(0) + 1 / 48
-    zoom = math.sqrt(scene["fill"] / hit.double().mean())
-    zoom = min(zoom, 1.84 / (high - low).max().item())
-    room = 2 - zoom * (high - low) - 0.08
-    corner = torch.tensor([scene["left"], 1 - scene["top"]], dtype=torch.float64)
-    return {"zoom": camera["zoom"] * zoom, "shift": -1 + 0.04 + room * corner - zoom * low}
+    first_zoom = CAMERA_DISTANCE / (1.3 * RADIUS)            # at which every object is inside
+    centered = torch.zeros(2, dtype=torch.float64)
+    low, high, covered = find_outline(scene | {"zoom": first_zoom, "shift": centered})
+    size = high - low                                       # of the object, (width, height)
+    enlarge = math.sqrt(scene["fill"] / covered)
+    enlarge = min(enlarge, (2 - 4 * MARGIN) / size.max().item())
+    room = 2 - enlarge * size - 2 * MARGIN                  # for the object to move in
+    place = torch.tensor([scene["left"], 1 - scene["top"]], dtype=torch.float64)
+    corner = -1 + MARGIN + room * place                     # where its lower left corner goes
+    return {"zoom": first_zoom * enlarge, "shift": corner - enlarge * low}
+
+
+def find_outline(scene):
+    """Find the corners (x, y) of the object's bounding box, and the fraction of pixels it covers.
+
+    Coordinates are those of `pixel_grid`, from -1 to 1.
+    """
+    grid = pixel_grid(OUTLINE_SIDE, scene["eye"])
+    rays = camera_rays(scene, grid).reshape(-1, 3)
+    _, hit = trace(scene, rays)
+    centers = grid.reshape(-1, 2)[hit]
+    half_pixel = 1 / OUTLINE_SIDE
+    low = centers.amin(0) - half_pixel
+    high = centers.amax(0) + half_pixel
+    return low, high, hit.double().mean()

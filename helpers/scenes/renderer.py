@@ -115,24 +115,34 @@ def sky_color(scene, direction):
 
 def ground_color(scene, direction):
     """Compute the color of the ground where downward rays meet it, with the object's shadow."""
-    t = scene["eye"][1] / -direction[:, 1]
-    p = scene["eye"] + t[:, None] * direction
-    position = (p[:, ::2] @ scene["ground_turn"]) / scene["tile"] + scene["ground_at"]
-    footprint = t / scene["zoom"] * scene["pixel"] / scene["tile"]
-    footprint = footprint * (-direction[:, 1]).clamp(min=1e-3) ** -0.5
-    gray = ground_texture(scene["ground"], position, footprint)[:, None]
-    distance = DISTANCE[scene["shape"]]
-    local = (p - scene["center"]) @ scene["turn"]
-    to_light = scene["to_light"] @ scene["turn"]
-    near, _ = meet_ball(local, to_light.expand_as(local))
-    lit = torch.ones_like(t)
-    lit[near] = sunlight(distance, local[near], to_light)
-    contact = 0.45 + 0.55 * (distance(local) / 0.5).clamp(0, 1)
-    light = scene["to_light"][1] * scene["sun_color"] * lit[:, None]
-    light = light + 0.55 * scene["ambient"] * contact[:, None]
-    color = scene["ground_color"] * (gray.clamp(0.02, 1) ** 1.8 * 2.2) * light
-    haze = 1 - torch.exp(-t[:, None] / 60)
+    depth = scene["eye"][1] / -direction[:, 1]
+    p = scene["eye"] + depth[:, None] * direction
+    color = scene["ground_color"] * ground_pattern(scene, p, depth, direction)
+    color = color * ground_light(scene, p)
+    haze = 1 - torch.exp(-depth[:, None] / 60)
     return color + (scene["horizon"] - color) * haze
+
+
+def ground_pattern(scene, p, depth, direction):
+    """Compute how bright the texture of the ground is (n,1) at points p (n,3)."""
+    position = (p[:, ::2] @ scene["ground_turn"]) / scene["tile"] + scene["ground_at"]
+    footprint = depth / scene["zoom"] * scene["pixel"] / scene["tile"]      # of one pixel's ray
+    stretch = (-direction[:, 1]).clamp(min=1e-3) ** -0.5                    # of rays that graze
+    gray = ground_texture(scene["ground"], position, footprint * stretch)[:, None]
+    return gray.clamp(0.02, 1) ** 1.8 * 2.2
+
+
+def ground_light(scene, p):
+    """Compute the light (n,3) on the ground at points p (n,3), less in the object's shadow."""
+    distance = DISTANCE[scene["shape"]]
+    local = (p - scene["center"]) @ scene["turn"]           # in the object's axes
+    to_light = scene["to_light"] @ scene["turn"]
+    may_be_shaded, _ = meet_ball(local, to_light.expand_as(local))
+    lit = torch.ones_like(local[:, 0])
+    lit[may_be_shaded] = sunlight(distance, local[may_be_shaded], to_light)
+    sun = scene["to_light"][1] * scene["sun_color"] * lit[:, None]
+    open_sky = 0.45 + 0.55 * (distance(local) / 0.5).clamp(0, 1)    # less right by the object
+    return sun + 0.55 * scene["ambient"] * open_sky[:, None]
 
 
 def surface_color(scene, p, direction):

@@ -8,6 +8,7 @@ RADIUS = 1.15       # of a ball around the origin that contains every object
 
 
 def norm(p):
+    """Compute the length of vectors (..., 3)."""
     return p.square().sum(-1).sqrt()        # torch.norm is slow over a last dimension of three
 
 
@@ -17,6 +18,7 @@ def from_axis(p):
 
 
 def box(p, half, rounding=0.03):
+    """Compute the distance of points (..., 3) from a box of half sides `half`, edges rounded."""
     q = p.abs() - p.new_tensor(half) + rounding
     return norm(q.clamp(min=0)) + q.amax(-1).clamp(max=0) - rounding
 
@@ -80,6 +82,7 @@ def soft_step(x, width=0.25):
 
 
 def wood(p):
+    """Draw the rings of a tree around the y axis, each darker outward, with some noise."""
     noise = sine_noise(p * p.new_tensor([1.5, 0.5, 1.5]))
     return torch.remainder(4.2 * from_axis(p) + 0.35 * noise, 1) ** 2
 
