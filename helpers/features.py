@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -59,44 +60,25 @@ def nearest_neighbors(queries, gallery, k=5):
     mean = G.mean(0)
     G = G - mean
     Q = queries.flatten(1).float() - mean
-    squares = G.square().sum(1)
-    parts = [(squares - 2 * q @ G.T).topk(k, largest=False).indices for q in Q.split(256)]
-    indices = torch.cat(parts)
-    distances = [(q - G[near]).norm(dim=1) for q, near in zip(Q, indices)]
-    return Neighbors(torch.stack(distances), indices)
-
-
-class PCA(NamedTuple):
-    """Principal components: mean (d,), components (k,d), variances and their fractions (k,)."""
-
-    mean: torch.Tensor
-    components: torch.Tensor
-    variances: torch.Tensor
-    fractions: torch.Tensor
-
-    def __call__(self, x):
-        """Project features (n,...) on the components, (n,k)."""
-        return (x.detach().flatten(1).float() - self.mean) @ self.components.T
+    distances = []
+    indices = []
+    for q in Q.split(256):                                          # (m,d)
+        ranking = G.square().sum(1) - 2 * q @ G.T                   # (m,n), without |q|^2
+        nearest = ranking.topk(k, largest=False).indices            # (m,k)
+        distances += [(one - G[near]).norm(dim=1) for one, near in zip(q, nearest)]
+        indices.append(nearest)
+    return Neighbors(torch.stack(distances), torch.cat(indices))
 
 
 @torch.no_grad()
 def pca(x, k=2):
-    """Fit a principal component analysis to features (n,...) (Pearson 1901): pca(x, 2)(x) is (n,2).
+    """Project features on their first k principal components, (n,...) -> (n,k) (Pearson 1901).
 
-    Signs are those of scikit-learn: each component's largest weight is positive.
+    With the mean subtracted, X = U S V^T, and the projection is X V. `k` is less than n and d.
     """
-    x = x.flatten(1).float()
-    mean = x.mean(0)
-    X = (x - mean).double()                                     # a product loses half of the digits
-    n, d = X.shape
-    squares, vectors = torch.linalg.eigh(X.T @ X if d <= n else X @ X.T)    # the smaller one
-    vectors = vectors.flip(1)[:, :k]                            # the largest first
-    components = F.normalize(vectors if d <= n else X.T @ vectors, dim=0).T     # (k,d)
-    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    components = components * largest.sign()
-    variances = squares.flip(0)[:k].clamp(min=0) / (n - 1)
-    fractions = variances / X.var(0).sum()
-    return PCA(mean, components.to(x), variances.to(x), fractions.to(x))
+    X = x.flatten(1).float().cpu().numpy()
+    model = PCA(k, svd_solver="arpack", random_state=0)
+    return torch.tensor(model.fit_transform(X).copy()).to(x)
 
 
 def linear_probe(features, labels, *, ridge=0.1):

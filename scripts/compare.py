@@ -84,7 +84,7 @@ def tsne_row(net, x):
 
     pixels = scenes().images[:500].flatten(1)
     tsne = lambda features: TSNE(init="pca", random_state=0).fit_transform(features)
-    ours = lambda: tsne(pca(pixels, 50)(pixels))
+    ours = lambda: tsne(pca(pixels, 50))
     return ours, {"scikit-learn, without PCA": lambda: tsne(pixels)}, as_trustworthy
 
 
