@@ -13,23 +13,23 @@ from helpers.optimization import l2_norm, normalize_gradient, project_l2, projec
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
 
-def pgd(score, x, *, epsilon, norm="l2", steps=10, step=None, restarts=0, seed=0):
+def pgd(score, x, *, epsilon, norm="l2", steps=10, step_size=None, restarts=0, seed=0):
     """Maximize a score within `epsilon` of x by projected gradient ascent (PGD, Madry 2018).
 
-    (b,3,h,w) -> (b,3,h,w). `norm` is "l2", over all pixels and colors, or "linf"; `step` is the
-    length of a step, by default 2.5 epsilon / steps. One step of epsilon in linf is FGSM
+    (b,3,h,w) -> (b,3,h,w). `norm` is "l2", over all pixels and colors, or "linf"; `step_size`
+    is in this norm, by default 2.5 epsilon / steps. One step of epsilon in linf is FGSM
     (Goodfellow 2015). Starts from x, then from `restarts` random points, and keeps the best.
     """
     check_images(x)
     x = x.detach()
     project = PROJECTIONS[norm]
-    step = 2.5 * epsilon / steps if step is None else step
+    step_size = 2.5 * epsilon / steps if step_size is None else step_size
     generator = torch.Generator().manual_seed(seed)
 
     def ascend(y):
         for _ in range(steps):
             gradient = gradient_of(score, y)
-            y = project(y + step * normalize_gradient(gradient, norm), x, epsilon)
+            y = project(y + step_size * normalize_gradient(gradient, norm), x, epsilon)
         return y
 
     best = ascend(x)
@@ -53,45 +53,26 @@ class Adversarial:
     steps: torch.Tensor
 
 
-def minimal_adversarial(net, x, labels, *, targets=None, step=0.05, steps=40, batch=16):
+@torch.no_grad()
+def minimal_adversarial(net, x, labels, *, step_size=0.05, steps=40):
     """Perturb images by l2 steps until the network errs, (b,3,h,w) and (b,) -> Adversarial.
 
-    Untargeted, away from `labels`; or toward `targets` (b,), until these are predicted. Each image
-    stops as soon as it succeeds. The iteration of Kurakin 2017, with normalized gradients.
+    Each image stops as soon as it is not classified as its label. The iteration of Kurakin 2017,
+    with normalized gradients.
     """
     check_images(x)
     check_eval(net)
-    x = x.detach()
-    targeted = targets is not None
-    classes = torch.as_tensor(targets if targeted else labels).to(x.device)
-    parts = []
-    for images, goals in zip(x.split(batch), classes.split(batch)):
-        parts.append(perturb_until_success(net, images, goals, targeted, step, steps))
-    images, success, taken = map(torch.cat, zip(*parts))
-    return Adversarial(images, success, l2_norm(images - x).flatten(), taken)
-
-
-@torch.enable_grad()
-def perturb_until_success(net, x, classes, targeted, step, steps):
-    """Perturb each image until it succeeds: images (b,3,h,w), success (b,), steps taken (b,)."""
-    sign = -1 if targeted else 1
-    taken = torch.zeros_like(classes)
+    labels = torch.as_tensor(labels).to(x.device)
+    loss = lambda images: F.cross_entropy(net(images), labels, reduction="none")
+    images = x.detach()
+    success = net(images).argmax(1) != labels
+    taken = torch.zeros_like(labels)
     for index in range(steps):
-        x = x.requires_grad_()
-        logits = net(x)
-        loss = sign * F.cross_entropy(logits, classes, reduction="sum")
-        gradient, = torch.autograd.grad(loss, x)
-        x = x.detach()
-        success = succeeds(logits, classes, targeted)
-        moved = (x + step * normalize_gradient(gradient, "l2")).clamp(0, 1)
-        x = torch.where(success.view(-1, 1, 1, 1), x, moved)
+        gradient = normalize_gradient(gradient_of(loss, images), "l2")
+        moved = (images + step_size * gradient).clamp(0, 1)
+        images = torch.where(success.view(-1, 1, 1, 1), images, moved)
         taken += ~success
+        success = net(images).argmax(1) != labels
         if index % 10 == 9 and success.all():       # not at each step: a GPU would have to wait
             break
-    return x, succeeds(net(x), classes, targeted), taken
-
-
-def succeeds(logits, classes, targeted):
-    """Tell which images are not predicted as their class or, if targeted, which are: (b,)."""
-    predicted = logits.argmax(1) == classes
-    return predicted if targeted else ~predicted
+    return Adversarial(images, success, l2_norm(images - x).flatten(), taken)

@@ -1,7 +1,7 @@
 """Measure accuracy on scenes against the perturbation budget of an attack, for both networks.
 
-In l2 and l-infinity: random perturbations, one step (FGSM and its l2 counterpart), and PGD with
-restarts. --write puts the curves into data/robustness_curve.json.
+In l2 and l-infinity: random perturbations, and PGD with restarts. --write puts the curves into
+data/robustness_curve.json.
 """
 
 import argparse
@@ -24,13 +24,11 @@ EPSILONS = {
 def accuracy(net, x, classes, epsilon, norm, attack):
     """Measure the accuracy on images (n,3,h,w) that are perturbed within a budget."""
     loss = lambda z: F.cross_entropy(net(z), classes, reduction="none")
-    if attack == "random":
+    if attack == "PGD":
+        z = pgd(loss, x, epsilon=epsilon, norm=norm, steps=20, restarts=2)
+    else:
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         z = PROJECTIONS[norm](x + epsilon * normalize_gradient(noise, norm), x, epsilon)
-    elif attack == "one step":
-        z = pgd(loss, x, epsilon=epsilon, norm=norm, steps=1, step=epsilon)
-    else:
-        z = pgd(loss, x, epsilon=epsilon, norm=norm, steps=20, restarts=2)
     return (net(z).argmax(1) == classes).float().mean().item()
 
 
@@ -45,7 +43,7 @@ def main(argv=None):
         net = load_net(name)
         classes = world.labels + len(net.classes) - len(SHAPES)
         for norm in EPSILONS:
-            for attack in ("random", "one step", "PGD"):
+            for attack in ("random", "PGD"):
                 values = [accuracy(net, world.images, classes, epsilon, norm, attack)
                           for epsilon in EPSILONS[norm]]
                 table.setdefault(name, {}).setdefault(norm, {})[attack] = values

@@ -34,10 +34,10 @@ def test_pgd_and_fgsm_are_captums(random_net, images):
     fgsm.zero_thresh = theirs.fgsm.zero_thresh = 0      # or it ignores gradients below 1e-6
     x = images.clone().requires_grad_()
     expected = fgsm.perturb(x, epsilon=4 / 255, target=labels)
-    found = pgd(loss, images, epsilon=4 / 255, norm="linf", steps=1, step=4 / 255)
+    found = pgd(loss, images, epsilon=4 / 255, norm="linf", steps=1, step_size=4 / 255)
     torch.testing.assert_close(found, expected)
     expected = theirs.perturb(x, radius=0.03, step_size=0.01, step_num=5, target=labels)
-    found = pgd(loss, images, epsilon=0.03, norm="linf", steps=5, step=0.01)
+    found = pgd(loss, images, epsilon=0.03, norm="linf", steps=5, step_size=0.01)
     torch.testing.assert_close(found, expected)
 
 
@@ -69,33 +69,31 @@ def test_the_distance_to_a_plane_by_hand(linear):
     """w.x falls by |w| per unit of length, so the distance is the score over |w|, up to a step."""
     net, w, x = linear
     expected = (net(x)[0, 0] / w.norm()).item()
-    found = minimal_adversarial(net, x, torch.zeros(4).long(), step=0.01, steps=200)
+    found = minimal_adversarial(net, x, torch.zeros(4).long(), step_size=0.01, steps=200)
     assert found.success.all() and (predicted(net, found.images) == 1).all()
     assert expected <= found.distances[0].item() <= expected + 0.0101
     assert found.steps.tolist() == [-(-expected // 0.01)] * 4
-    few = minimal_adversarial(net, x, torch.zeros(4).long(), step=1e-3, steps=2)
+    few = minimal_adversarial(net, x, torch.zeros(4).long(), step_size=1e-3, steps=2)
     assert not few.success.any() and few.steps.tolist() == [2] * 4
     torch.testing.assert_close(few.distances, torch.full((4,), 2e-3), rtol=1e-2, atol=0)
 
 
 def test_each_image_stops_by_itself(random_net, images):
     labels = predicted(random_net, images)
-    together = minimal_adversarial(random_net, images, labels, step=0.3, steps=15)
+    together = minimal_adversarial(random_net, images, labels, step_size=0.3, steps=15)
     assert len(set(together.steps.tolist())) > 1
-    for batch in (1, 2):
-        split = minimal_adversarial(random_net, images, labels, step=0.3, steps=15, batch=batch)
-        assert torch.equal(split.steps, together.steps)
-        torch.testing.assert_close(split.images, together.images, rtol=1e-3, atol=1e-3)
+    for k in range(3):
+        alone = minimal_adversarial(random_net, images[k:k + 1], labels[k:k + 1], step_size=0.3,
+                                    steps=15)
+        assert alone.steps == together.steps[k]
+        torch.testing.assert_close(alone.images[0], together.images[k], rtol=1e-3, atol=1e-3)
 
 
 def test_success_is_what_the_network_predicts(random_net, images):
     order = random_net(images).argsort(dim=1, descending=True)
-    found = minimal_adversarial(random_net, images, order[:, 0], step=0.3, steps=15)
+    found = minimal_adversarial(random_net, images, order[:, 0], step_size=0.3, steps=15)
     assert torch.equal(predicted(random_net, found.images) != order[:, 0], found.success)
-    toward = minimal_adversarial(random_net, images, order[:, 0], targets=order[:, 1].tolist(),
-                                 step=0.3, steps=25)
-    assert torch.equal(predicted(random_net, toward.images) == order[:, 1], toward.success)
-    assert found.success.any() and toward.success.any()
+    assert found.success.any()
     wrong = minimal_adversarial(random_net, images, order[:, 3])
     assert wrong.success.all() and not wrong.steps.any() and torch.equal(wrong.images, images)
 
