@@ -1,6 +1,5 @@
 """Feature visualization: images that maximize class scores, with regularizers."""
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -18,13 +17,12 @@ def gray_noise(net, n, generator):
 
 
 def maximize_class(net, classes, *, steps=16, image=None, optimizer=None, transform=None,
-                   regularizer=None, callback=None, seed=0):
+                   regularizer=None, seed=0):
     """Maximize the logits of classes by gradient ascent, one image each: (b,) -> Steps (b,3,h,w).
 
     Starts from gray noise by normalized steps of length 2; `image` and `optimizer` are those of
     `descend`. The network sees `transform(x)`, such as a jittered x; `regularizer(x)`, (b,), is
-    subtracted from the logits; `callback(x, gradient, index)` returns new pixels of a PixelImage
-    after a step. Simonyan 2014, Yosinski 2015, Olah 2017.
+    subtracted from the logits. Simonyan 2014, Yosinski 2015, Olah 2017.
     """
     check_eval(net)
     if image is None:
@@ -39,13 +37,7 @@ def maximize_class(net, classes, *, steps=16, image=None, optimizer=None, transf
         logits = net(transform(x))[rows, classes]       # (b,)
         return (regularizer(x) - logits).sum()
 
-    for step in descend(image, loss, steps=steps, optimizer=optimizer):
-        if callback:
-            with torch.no_grad():
-                x = callback(image.pixels.detach(), image.pixels.grad, step.index)
-                image.pixels.copy_(x)
-            step = replace(step, image=image().detach().clone())
-        yield step
+    yield from descend(image, loss, steps=steps, optimizer=optimizer)
 
 
 def visualize_classes(net, classes, *, image=None, batch=24, seed=0, **options):
@@ -59,15 +51,6 @@ def visualize_classes(net, classes, *, image=None, batch=24, seed=0, **options):
         steps = maximize_class(net, part, image=image(len(part)), **options)
         images.append(last(steps).image)
     return torch.cat(images)
-
-
-def clip_small(x, size, fraction):
-    """Set the fraction of pixels with the smallest size (b,h,w) to gray, (b,3,h,w) -> (b,3,h,w).
-
-    Yosinski 2015 clips small norms, |x - 0.5|, or small contributions, |(x - 0.5) * gradient|.
-    """
-    threshold = size.flatten(1).quantile(fraction, dim=1).view(-1, 1, 1)
-    return torch.where((size < threshold)[:, None], 0.5, x)
 
 
 @torch.no_grad()

@@ -1,32 +1,21 @@
 import pytest
 import torch
 
-from helpers.feature_visualization import clip_small, in_top_k, maximize_class, visualize_classes
+from helpers.feature_visualization import in_top_k, maximize_class, visualize_classes
 from helpers.losses import total_variation
 from helpers.optimization import last
 from helpers.parametrization import FourierImage, PixelImage
-from helpers.transforms import gaussian_blur, jitter
+from helpers.transforms import jitter
 
 
 def waves(n):
     return FourierImage.noise(64, 64, batch=n)
 
 
-def small_norm(x, gradient, index):
-    return clip_small(x, (x - 0.5).norm(dim=1), 0.1)
-
-
-def small_contribution(x, gradient, index):
-    return clip_small(x, ((x - 0.5) * gradient).sum(1).abs(), 0.1)
-
-
 REGULARIZERS = {
     "none": {},
     "L2": {"regularizer": lambda x: 0.05 * (x - 0.5).square().sum((1, 2, 3))},
     "total variation": {"regularizer": lambda x: 1e-3 * total_variation(x)},
-    "blur": {"callback": lambda x, gradient, index: gaussian_blur(x, 0.5) if index % 4 == 0 else x},
-    "small norm": {"callback": small_norm},
-    "small contribution": {"callback": small_contribution},
     "jitter": {"transform": lambda x: jitter(x, 4, generator=torch.Generator().manual_seed(0))},
     "Fourier": {"image": waves, "optimizer": lambda p: torch.optim.Adam(p, lr=0.2)},
 }
@@ -57,25 +46,6 @@ def test_it_is_the_loop_written_out(random_net):
     torch.testing.assert_close(again, found)
 
 
-def test_the_callback_gets_pixels_their_gradient_and_the_index():
-    class Sum(torch.nn.Module):
-        def forward(self, x):
-            return torch.stack([x.sum((1, 2, 3)), x.mean((1, 2, 3))], 1)
-
-    calls = []
-
-    def callback(x, gradient, index):
-        calls.append((x.clone(), gradient.clone(), index))
-        return torch.full_like(x, 0.25)
-
-    gray = torch.full((1, 3, 4, 4), 0.5)
-    step = last(maximize_class(Sum(), [0], steps=3, image=PixelImage(gray), callback=callback))
-    assert [index for _, _, index in calls] == [1, 2, 3]
-    assert all(torch.equal(g, -torch.ones(1, 3, 4, 4)) for _, g, _ in calls)    # of minus the score
-    torch.testing.assert_close(calls[1][0], torch.full_like(gray, 0.25 + 2 / 48 ** 0.5))
-    assert torch.equal(step.image, torch.full_like(gray, 0.25))
-
-
 @pytest.mark.parametrize("image", [None, lambda n: PixelImage(torch.full((n, 3, 64, 64), 0.4))])
 def test_the_batch_size_does_not_change_an_image(random_net, image):
     sgd = lambda p: torch.optim.SGD(p, lr=0.1)
@@ -90,14 +60,6 @@ def test_one_class_from_several_starts_and_the_seed(random_net):
     assert torch.equal(step.image, same.image)
     a, b = [visualize_classes(random_net, [1], steps=1, seed=seed) for seed in (0, 1)]
     assert not torch.equal(a, b)
-
-
-def test_clipping_by_hand():
-    x = torch.arange(12.0).view(1, 1, 3, 4).expand(1, 3, 3, 4) / 12
-    clipped = clip_small(x, torch.arange(12.0).view(1, 3, 4), 0.5)
-    assert (clipped.flatten(2)[..., :6] == 0.5).all()
-    assert torch.equal(clipped.flatten(2)[..., 6:], x.flatten(2)[..., 6:])
-    assert torch.equal(clip_small(x, torch.ones(1, 3, 4), 0.9), x)      # ties are kept
 
 
 def test_top_k_by_hand(random_net, images):
