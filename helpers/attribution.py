@@ -2,8 +2,8 @@
 
 A score is a function from images (b,3,h,w) to one number per image, (b,): `lambda x: net(x)[:, k]`.
 Differentiate logits, not probabilities: a softmax couples the classes, and its gradient vanishes
-where the network is sure. A single image is scored in batches of up to `batch` copies, several
-images one copy at a time, so that a score with one class per image works.
+where the network is sure. `batch` is how many copies of a single image are scored at once; of
+several images only one copy each, so that a score with one class per image works.
 """
 
 from contextlib import nullcontext
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.activations import check_eval, find_layer
-from helpers.errors import describe, unknown
+from helpers.errors import describe, unknown_name
 from helpers.images import check_images, pair
 
 
@@ -36,19 +36,11 @@ def gradient_of(score, x):
 
 def mean_gradient(score, copies, batch):
     """Average the gradient over copies of the images, (n,b,3,h,w) -> (b,3,h,w)."""
+    n, b = copies.shape[:2]
     total = torch.zeros_like(copies[0])
-    for part in copies.split(at_once(total, batch)):
+    for part in copies.split(batch if b == 1 else 1):
         total += gradient_of(score, part.flatten(0, 1)).view_as(part).sum(0)
-    return total / len(copies)
-
-
-def at_once(x, batch):
-    """Return how many copies of the images to score at once."""
-    if len(x) > 1:
-        return 1
-    if x.device.type == "cpu":      # the feature maps of more leave its cache, which is slower
-        batch = min(batch, 4 * 224 * 224 // x[0, 0].numel())
-    return max(batch, 1)
+    return total / n
 
 
 def input_gradient(score, x):
@@ -124,9 +116,11 @@ def grad_cam(net, x, layer, target):
 
 def check_maps(output, x, layer):
     """Raise ValueError unless a layer's output is maps (b,c,h,w), shaped like the images."""
-    h, w = output.shape[-2:]
-    stretch = h * x.shape[3] / (w * x.shape[2])     # about 1, but far from it for (b,h,w,c)
-    if output.ndim != 4 or h != w and not 2 / 3 < stretch < 3 / 2:
+    aspect = output.shape[-2] / output.shape[-1]
+    of_images = x.shape[2] / x.shape[3]
+    is_square = aspect == 1
+    is_alike = 2 / 3 < aspect / of_images < 3 / 2       # false for most (b,h,w,channels)
+    if output.ndim != 4 or not (is_square or is_alike):
         raise ValueError(f"Layer {layer!r} gave {describe(output)}; expected feature maps "
                          "(b, channels, h, w). Try the last convolution.")
 
@@ -143,10 +137,10 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5, batch=16):
     fill = expand_baseline(baseline, x)
     positions = window_positions(x.shape[2:], pair(window), pair(stride))
     original = evaluate(score, x.clone())
-    step = at_once(x, batch)
+    copies = batch if len(x) == 1 else 1
     drops = []
-    for k in range(0, len(positions), step):
-        occluded = occlude(x, fill, positions[k:k + step])
+    for k in range(0, len(positions), copies):
+        occluded = occlude(x, fill, positions[k:k + copies])
         drops.append(original - evaluate(score, occluded))
     total = torch.zeros_like(x[:, 0])
     count = torch.zeros_like(x[0, 0])
@@ -205,17 +199,18 @@ class EveryReLU(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         called = getattr(function, "__name__", "")
-        name = called.rstrip("_")
-        if name == "hardtanh" and kwargs.get("min_val") == 0:           # nn.ReLU6 is made of it
+        in_place = called.endswith("_") or kwargs.get("inplace")
+        name = called.rstrip("_")                                       # relu_ works in place
+        if name == "hardtanh" and kwargs.get("min_val") == 0:           # how F.relu6 is computed
             name = "relu6"
         if name in OTHERS:
             raise ValueError(f"The network computes {name}; the rule {self.rule!r} is defined for "
                              "ReLU and ReLU6. Try 'plain'.")
         if name not in LIMITS:
             return function(*args, **kwargs)
-        h = RuledReLU.apply(args[0], LIMITS[name], self.rule == "guided")
-        in_place = called.endswith("_") or kwargs.get("inplace")
-        return args[0].copy_(h) if in_place else h
+        f = args[0]
+        h = RuledReLU.apply(f, LIMITS[name], self.rule == "guided")
+        return f.copy_(h) if in_place else h
 
 
 def relu_backward(rule):
@@ -229,5 +224,5 @@ def relu_backward(rule):
     """
     rules = {name: EveryReLU(name) for name in ("deconvnet", "guided")} | {"plain": nullcontext()}
     if rule not in rules:
-        raise unknown("backward rule", rule, rules)
+        raise unknown_name("backward rule", rule, rules)
     return rules[rule]

@@ -1,7 +1,6 @@
 """Baseline maps that ignore the network: an explanation must beat them before it is believed."""
 
 import torch
-import torch.nn.functional as F
 
 from helpers.images import check_images
 from helpers.transforms import gaussian_blur
@@ -11,15 +10,6 @@ def center_prior(x):
     """Return a Gaussian at the center, where objects often are, (b,3,h,w) -> (b,h,w)."""
     rows, columns = (torch.linspace(-1, 1, side, device=x.device) for side in x.shape[2:])
     return torch.exp(-2 * (rows[:, None] ** 2 + columns ** 2)).expand(len(x), -1, -1)
-
-
-def sobel_edges(x):
-    """Compute the gradient magnitude of the brightness by Sobel's filters, (b,3,h,w) -> (b,h,w)."""
-    check_images(x)
-    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=x.device)
-    filters = torch.stack([across, across.T])[:, None]                      # (2,1,3,3)
-    gray = F.pad(x.float().mean(1, keepdim=True), [1] * 4, mode="replicate")
-    return F.conv2d(gray, filters).norm(dim=1).to(x.dtype)
 
 
 def color_contrast(x):

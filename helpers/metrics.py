@@ -33,9 +33,9 @@ def relevance_mass(maps, masks):
     Relevance mass accuracy, Arras 2022.
     """
     positive = maps.clamp(min=0).float()
-    largest = positive.amax((-2, -1), keepdim=True)
-    scaled = positive / largest.clamp(min=torch.finfo(torch.float32).tiny)      # sums of 1 or more
-    return (scaled * masks).sum((-2, -1)) / scaled.sum((-2, -1)).clamp(min=1)
+    total = positive.sum((-2, -1))
+    fraction = (positive * masks).sum((-2, -1)) / total
+    return torch.where(total > 0, fraction, 0.0)
 
 
 @torch.no_grad()
@@ -61,11 +61,13 @@ def rank_pixels(maps):
     Equal values are ranked in a random order, the same for all maps, so that a constant map scores
     like noise.
     """
-    values = maps.flatten(1)
+    values = maps.flatten(1)                                            # (b,h*w)
     generator = torch.Generator().manual_seed(0)
     shuffled = torch.randperm(values.shape[1], generator=generator).to(maps.device)
-    order = shuffled[values[:, shuffled].argsort(dim=1, descending=True, stable=True)]
-    return order.argsort(1).view_as(maps)
+    by_value = values[:, shuffled].argsort(dim=1, descending=True, stable=True)
+    order = shuffled[by_value]                                          # the largest pixel first
+    ranks = order.argsort(1)            # the inverse permutation: the place of each pixel in it
+    return ranks.view_as(maps)
 
 
 def auc(curve):

@@ -54,8 +54,8 @@ class FourierImage(nn.Module):
         check_images(start)
         self.size = start.shape[2:]
         longest = max(self.size)
-        frequency = frequencies(*self.size).clamp(min=1 / longest)
-        scale = OPPONENT_STD.view(3, 1, 1) / frequency / longest ** 0.5
+        frequency = frequencies(*self.size).clamp(min=1 / longest)          # f = 0 has the mean
+        scale = OPPONENT_STD.view(3, 1, 1) / frequency / longest ** 0.5     # (3,h,w//2+1)
         self.register_buffer("scale", scale.to(start))
         self.register_buffer("colors", OPPONENT.to(start))
         spectrum = to_spectrum(start) / self.scale
@@ -125,9 +125,10 @@ def mean_magnitude(photographs):
     check_images(photographs)
     photographs = photographs[..., :photographs.shape[3] // 2 * 2]
     h, w = photographs.shape[2:]
-    strength = to_spectrum(photographs).abs().mean(0).flatten(1)            # (3,n)
-    ring = (frequencies(h, w) * max(h, w)).round().long().flatten().to(strength.device)
-    total = strength.new_zeros(3, ring.max() + 1).index_add(1, ring, strength)
+    magnitude = to_spectrum(photographs).abs().mean(0).flatten(1)           # (3,n)
+    ring = (frequencies(h, w) * max(h, w)).round().long()
+    ring = ring.flatten().to(magnitude.device)                              # of each frequency
+    total = magnitude.new_zeros(3, ring.max() + 1).index_add(1, ring, magnitude)
     mean = total / ring.bincount().clamp(min=1)                             # (3,rings)
-    mean[:, 0] = 0
+    mean[:, 0] = 0                                                          # gray on average
     return mean[:, ring].view(3, h, -1)

@@ -41,36 +41,43 @@ def receptive_field(net, layer):
     see no more than the blocks they skip, on images whose sides are multiples of 32. Raises
     ValueError for other architectures and for layers behind the global pooling.
     """
-    find_layer(net, layer)
     field = ReceptiveField(1, 1, 0)
-    reached = False
-    for name, module in net.named_modules(remove_duplicate=False):
-        inside = f"{name}.".startswith(f"{layer}.")         # of a block, its last layer counts
-        if reached and not inside:
-            break
-        reached = inside
-        field = extend(field, module, layer)
+    for module in modules_up_to(net, layer):
+        if isinstance(module, WINDOWS):
+            field = extend(field, *window_of(module))
+        elif not isinstance(module, nn.Sequential) and type(module).__name__ not in POINTWISE:
+            raise ValueError(f"Layer {layer!r} is in or after {type(module).__name__}; receptive "
+                             "fields are computed for chains of convolutions and poolings, as in "
+                             "CourseNet, AlexNet, VGG, EfficientNet-Lite0. Try an earlier layer.")
     return field
 
 
-def extend(field, module, layer):
-    """Extend a receptive field by one more module on the way to `layer`."""
-    kind = type(module).__name__
-    if isinstance(module, nn.Sequential) or kind in POINTWISE:
-        return field
-    if not isinstance(module, WINDOWS):
-        raise ValueError(f"Layer {layer!r} is in or after {kind}; receptive fields are computed "
-                         "for chains of convolutions and poolings, as in CourseNet, AlexNet, VGG, "
-                         "and EfficientNet-Lite0. Try an earlier layer.")
+def modules_up_to(net, layer):
+    """List the modules of a network in order, the last one `layer`, or the last one inside it."""
+    find_layer(net, layer)
+    names, modules = zip(*net.named_modules(remove_duplicate=False))
+    inside = [f"{name}.".startswith(f"{layer}.") for name in names]
+    after_last = len(inside) - inside[::-1].index(True)
+    return modules[:after_last]
+
+
+def window_of(module):
+    """Return kernel size, stride, padding, and dilation of a module with a square window."""
     names = ("kernel_size", "stride", "padding", "dilation")
     sides = [pair(getattr(module, name, 1)) for name in names]
     if any(down != right for down, right in sides):
         raise ValueError(f"Got {module}; expected a square window.")
-    k, s, p, d = (down for down, _ in sides)
-    if hasattr(module, "padding_of"):                       # TensorFlow's "same" padding
+    k, s, p, d = [down for down, right in sides]
+    if hasattr(module, "padding_of"):       # "same" padding, of a side that the stride divides
         p = (k - s) // 2
+    return k, s, p, d
+
+
+def extend(field, k, s, p, d):
+    """Extend a receptive field by a layer of kernel size k, stride s, padding p, and dilation d."""
     size = field.size + (k - 1) * d * field.stride
-    return ReceptiveField(size, field.stride * s, field.offset - p * field.stride)
+    offset = field.offset - p * field.stride
+    return ReceptiveField(size, s * field.stride, offset)
 
 
 class TopPatches(NamedTuple):

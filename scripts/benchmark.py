@@ -61,9 +61,8 @@ def heat_maps(net, random_net, name, x, classes, generator):
         "occlusion": attribution.occlusion(log_probability, x, window=window, stride=window // 2,
                                            baseline=blurred),
     }
-    for rule in ("deconvnet", "guided"):
-        with attribution.relu_backward(rule):
-            maps[rule] = attribution.saliency(score, x)
+    with attribution.relu_backward("guided"):
+        maps["guided backprop"] = attribution.saliency(score, x)
     maps["SmoothGrad, blurred"] = blur_maps(maps["SmoothGrad"], side / 28)
     return maps
 

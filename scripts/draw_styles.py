@@ -185,12 +185,9 @@ def draw(style, size=448, *, seed=0):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=STYLES)
-    args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
     for style in (strokes, glass, marbling, woodcut, points, mosaic, waves):
-        draw(style).save(args.out / f"{style.__name__}.webp", lossless=True, method=6)
+        draw(style).save(STYLES / f"{style.__name__}.webp", lossless=True, method=6)
 
 
 if __name__ == "__main__":

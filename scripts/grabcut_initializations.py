@@ -23,8 +23,7 @@ from helpers.transforms import blur_maps
 
 def in_corners(n):
     """Render scenes whose object is in one of the four corners."""
-    corners = torch.randint(2, (2, n), generator=torch.Generator().manual_seed(0)).float()
-    left, top = corners.tolist()
+    left, top = torch.randint(2, (2, n), generator=torch.Generator().manual_seed(0)).tolist()
     return render_scenes(range(20_000, 20_000 + n), seed=3, left=left, top=top)
 
 

@@ -1,8 +1,7 @@
 """Compare heat maps with the center on photographs with boxes, for three networks.
 
-DATA has the layout of Tiny ImageNet. The maps are those of the benchmark, for the true class. A box
-is drawn around the largest component above 15% of the maximum (Selvaraju 2017), and localizes the
-object if its IoU with the true box is at least 0.5. --write fills data/photographs.json.
+DATA has the layout of Tiny ImageNet. The maps are those of the benchmark, for the true class.
+--write puts the figures into data/photographs.json.
 """
 
 import argparse
@@ -10,14 +9,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torchvision.ops import box_iou, masks_to_boxes
 
 from benchmark import BATCH, SIZE, heat_maps, show, summarize
 from common import write_table
 from helpers.images import resize
 from helpers.metrics import pointing_game, relevance_mass
 from helpers.networks import class_index, load_net, random_network
-from helpers.segmentation import largest_component
 from tiny_imagenet import read_val
 
 
@@ -28,17 +25,6 @@ def masks_of(boxes, side):
     rows = (top <= at) & (at <= bottom)
     columns = (left <= at) & (at <= right)
     return rows[:, :, None] & columns[:, None, :]
-
-
-def measure(maps, boxes):
-    """Measure the maps (n,h,w) of one method by their boxes, measure -> (n,)."""
-    masks = masks_of(boxes, maps.shape[-1])
-    largest = torch.cat([largest_component(m[None] >= 0.15 * m.max()) for m in maps])
-    last_pixel = torch.tensor([0, 0, 1, 1])     # of a box, which counts
-    found = masks_to_boxes(largest) + last_pixel
-    overlap = box_iou(found, boxes + last_pixel).diagonal()
-    return {"pointing game": pointing_game(maps, masks),
-            "relevance mass": relevance_mass(maps, masks), "box": (overlap >= 0.5).float()}
 
 
 def all_maps(net, name, images, classes):
@@ -63,12 +49,15 @@ def main(argv=None):
     images, labels, boxes = read_val(args.data)
     chosen = torch.cat([(labels == k).nonzero()[:args.each, 0] for k in labels.unique()])
     names = [load_net("coursenet").classes[k] for k in labels[chosen]]
+    masks = masks_of(boxes[chosen], images.shape[-1])
+    measure = lambda m: {"pointing game": pointing_game(m, masks),
+                         "relevance mass": relevance_mass(m, masks)}
     table = {"photographs": len(chosen)}
     for name in SIZE:
         net = load_net(name)
         classes = torch.tensor([class_index(net, word) for word in names])
         maps = all_maps(net, name, images[chosen].float() / 255, classes)
-        results = {method: measure(m, boxes[chosen]) for method, m in maps.items()}
+        results = {method: measure(m) for method, m in maps.items()}
         table[name] = summarize(results, ["center"])
         show(name, table[name])
     if args.write:
