@@ -56,7 +56,7 @@ def count_words(notebook):
 def code_lines(notebook, *, folded):
     """Count the lines of code that are folded, or those that are visible."""
     chosen = [cell for cell in notebook.cells if cell.cell_type == "code"
-              and ("hide-input" in cell.metadata.get("tags", [])) == folded]
+              and ("fold" in cell.metadata.get("tags", [])) == folded]
     return sum(bool(line.strip()) for cell in chosen for line in cell.source.splitlines())
 
 
@@ -82,7 +82,7 @@ def main(argv=None):
         row("", code_lines(notebook, folded=True), 200, "folded lines of code")
         row("", path.stat().st_size / 1e6, 2, "MB")
         if args.run:
-            took, peak, error = execute(notebook, path.stem)
+            took, peak, error = execute(notebook, path)
             row("", took, seconds[one_core], "seconds")
             row("", peak, 1100, "MB of memory" + ", but a cell failed" * bool(error))
 

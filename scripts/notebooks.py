@@ -1,7 +1,8 @@
 """Execute the notebooks from top to bottom, and print the time and peak memory of each cell.
 
-NAME is the beginning of a notebook's name, such as 01. --inplace stores the outputs. The memory,
-which only Linux tells, does not count pages of GPU libraries: builds for CPUs come without them.
+NAME is the beginning of a notebook's name, such as 01; 00 is a test. --inplace stores the outputs
+and folds cells. The memory, which only Linux tells, does not count pages of GPU libraries: builds
+for CPUs come without them.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STILL = "(A widget: it appears when the notebook runs.)"
@@ -23,9 +25,10 @@ GPU_PAGES = re.compile(r"^\S+-\S+ .*/(?:site-packages/(?:nvidia|triton)/.+|lib\w
 
 
 def find(names):
-    """List the notebooks whose names begin with one of these, or all."""
-    return [path for path in sorted(NOTEBOOKS.glob("*.ipynb"))
-            if not names or path.name.startswith(tuple(names))]
+    """List the notebooks whose names begin with one of these, or all of the course."""
+    paths = [*ROOT.glob("tests/notebooks/*.ipynb"), *sorted(NOTEBOOKS.glob("*.ipynb"))]
+    return [path for path in paths
+            if (path.name.startswith(tuple(names)) if names else path.parent == NOTEBOOKS)]
 
 
 def peak_memory(process):
@@ -38,7 +41,7 @@ def peak_memory(process):
     return (int(peak[1]) - sum(map(int, pages))) * 1024 / 1e6
 
 
-def execute(notebook, name):
+def execute(notebook, path):
     """Execute a notebook in a kernel of its own: seconds, peak memory, and the error or None."""
     peaks = []
     times = [time.perf_counter()]
@@ -47,10 +50,10 @@ def execute(notebook, name):
         peaks.append(peak_memory(Path("/proc") / str(client.km.provisioner.pid)))
         times.append(time.perf_counter())
         seconds = times[-1] - times[-2]
-        print(f"{name}  cell {cell_index}  {seconds:5.1f} s  {peaks[-1]:5.0f} MB", flush=True)
+        print(f"{path.stem}  cell {cell_index}  {seconds:5.1f} s  {peaks[-1]:5.0f} MB", flush=True)
 
     client = NotebookClient(notebook, timeout=600, startup_timeout=120, record_timing=False,
-                            resources={"metadata": {"path": str(NOTEBOOKS)}},
+                            resources={"metadata": {"path": str(path.parent)}},
                             on_cell_executed=report)
     error = None
     try:
@@ -60,8 +63,27 @@ def execute(notebook, name):
     return time.perf_counter() - times[0], max(peaks, default=0), error
 
 
+def fold(notebook):
+    """Fold the cells with the tag `fold`, and no others, in JupyterLab, on the site, and on Colab.
+
+    A heading with this tag folds its section, in JupyterLab.
+    """
+    for cell in notebook.cells:
+        tags = [tag for tag in cell.metadata.pop("tags", []) if tag != "hide-input"]
+        for key in ("jupyter", "cellView", "jp-MarkdownHeadingCollapsed"):
+            cell.metadata.pop(key, None)
+        if "fold" in tags and cell.cell_type == "markdown":
+            cell.metadata["jp-MarkdownHeadingCollapsed"] = True
+        elif "fold" in tags:
+            tags.append("hide-input")
+            cell.metadata.update(jupyter={"source_hidden": True}, cellView="form")
+        if tags:
+            cell.metadata.tags = tags
+
+
 def store(notebook, path):
-    """Write a notebook without the state of widgets, which is large and soon stale."""
+    """Fold a notebook's cells, and write it without the state of widgets, which is soon stale."""
+    fold(notebook)
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = LANGUAGE      # without the version that happened to run
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -75,11 +97,15 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--inplace", action="store_true", help="store the outputs")
+    parser.add_argument("--fold", action="store_true", help="only fold cells, execute nothing")
     args = parser.parse_args(argv)
     failed = []
     for path in find(args.names):
         notebook = nbformat.read(path, as_version=4)
-        seconds, peak, error = execute(notebook, path.stem)
+        if args.fold:
+            store(notebook, path)
+            continue
+        seconds, peak, error = execute(notebook, path)
         print(f"{path.stem}: {seconds:.0f} s, {peak:.0f} MB", error or "", sep="\n", flush=True)
         if error:
             failed.append(path.stem)

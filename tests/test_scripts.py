@@ -194,12 +194,28 @@ def test_a_notebook_is_executed_and_stored(tmp_path, capsys):
     cells = [new_markdown_cell("# A"), new_code_cell("print(6 * 7)"),
              new_code_cell("import ipywidgets; ipywidgets.IntSlider()"), new_code_cell("1 / 0")]
     notebook = new_notebook(cells=cells[:3])
-    assert notebooks.execute(notebook, "a")[2] is None and "cell 1" in capsys.readouterr().out
-    notebooks.store(notebook, tmp_path / "a.ipynb")
-    stored = nbformat.read(tmp_path / "a.ipynb", as_version=4)
+    path = tmp_path / "a.ipynb"
+    assert notebooks.execute(notebook, path)[2] is None and "a  cell 1" in capsys.readouterr().out
+    notebooks.store(notebook, path)
+    stored = nbformat.read(path, as_version=4)
     assert stored.cells[1].outputs[0].text == "42\n" and "widgets" not in stored.metadata
     assert stored.cells[2].outputs[0].data == {"text/plain": notebooks.STILL}
-    assert "ZeroDivisionError" in notebooks.execute(new_notebook(cells=cells[3:]), "b")[2]
+    assert "ZeroDivisionError" in notebooks.execute(new_notebook(cells=cells[3:]), path)[2]
+
+
+def test_cells_are_folded_by_one_tag():
+    tagged = {"metadata": {"tags": ["fold", "still"]}}
+    hidden = {"metadata": {"tags": ["hide-input"], "cellView": "form"}}
+    notebook = new_notebook(cells=[
+        new_markdown_cell("## A", **tagged), new_code_cell("1", **tagged),
+        new_code_cell("2", **hidden)])
+    for _ in range(2):
+        notebooks.fold(notebook)
+        assert [cell.metadata for cell in notebook.cells] == [
+            {"jp-MarkdownHeadingCollapsed": True, "tags": ["fold", "still"]},
+            {"tags": ["fold", "still", "hide-input"], "jupyter": {"source_hidden": True},
+             "cellView": "form"},
+            {}]
 
 
 def test_slides_open_without_a_network(tmp_path):
