@@ -1,7 +1,9 @@
-"""After a notebook's cells, in the kernel in which nbval ran them, answer its exercises, rightly
-and wrongly, and move its widgets. Also start the longest files first, and mark the quick tests.
+"""After a notebook's cells, in the kernel in which nbval ran them, check what it claims, answer its
+exercises, rightly and wrongly, and move its widgets. Also start the longest files first, and mark
+the quick tests.
 """
 
+import ast
 import re
 from pathlib import Path
 
@@ -37,6 +39,9 @@ class Notebook(IPyNbFile):
     def collect(self):
         self.cells = list(super().collect())
         yield from self.cells
+        claims = Path(__file__).parent / "claims" / f"{self.path.stem}.py"
+        for node in ast.parse(claims.read_text(encoding="utf-8")).body if claims.exists() else []:
+            yield Claim.from_parent(self, name=ast.unparse(node))
         for exercise in exercises(self.nb):
             yield Solution.from_parent(self, name=f"{exercise.name}: solution", exercise=exercise)
             yield WrongAnswers.from_parent(self, name=f"{exercise.name}: wrong", exercise=exercise)
@@ -69,6 +74,11 @@ class AfterCells(pytest.Item):
     def answer(self, cell):
         """Run an exercise's cell in a copy of the notebook's names."""
         return self.run(f"exec({cell!r}, dict(globals()))").strip()
+
+
+class Claim(AfterCells):            # a statement of tests/claims, in a copy of the notebook's names
+    def runtest(self):
+        self.run(f"exec({self.name!r}, globals().setdefault('_claims', dict(globals())))")
 
 
 class Solution(AfterCells):
