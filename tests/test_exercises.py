@@ -92,6 +92,19 @@ def test_a_check_prints_its_feedback_and_returns_it_for_grading(capsys):
     assert check.feedback(lambda x: x + 1) == (0.0, "✗ square it")
 
 
+def test_a_right_answer_is_drawn_but_not_by_grading(capsys):
+    @prints_feedback(draw=lambda mine, x: print("drawn:", mine(x)))
+    def check(mine, x):
+        return compare(mine, (x,), x * x)
+
+    check(lambda x: x * x, TARGET)
+    check(lambda x: x + 1, TARGET)
+    assert check.feedback(lambda x: x * x, TARGET) == RIGHT
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ["✓ right", "drawn: tensor([1., 4.])"] and printed[2].startswith("✗")
+    assert len(printed) == 3
+
+
 def test_exercises_are_parsed():
     text = new_markdown_cell("**Short, 5 minutes, 2 points.** Write `double`.")
     stub = new_code_cell("def double(x):      # ...\n    ...\n\ncheck.double(double)")
@@ -104,6 +117,10 @@ def test_exercises_are_parsed():
     assert first.answered(first.solution).startswith("def double(x):\n    return 2 * x\n\ncheck")
     assert (second.name, second.solution, second.points) == ("y", None, 0)
     assert second.completed("1") == "y = 1  # ?"
+    heading = "### Your turn: double · 5 min · difficulty 1 of 3{} · skip it if you can\nWrite it."
+    for points, expected in (("", 0), (" · 2 points", 2)):
+        text.source = heading.format(points)
+        assert exercises(notebook)[0][3:] == ("5 min", expected)
 
 
 def test_every_exercise_has_a_solution_wrong_answers_and_a_check():
@@ -112,7 +129,7 @@ def test_every_exercise_has_a_solution_wrong_answers_and_a_check():
     for exercise in EXERCISES:
         solution, stub = [ast.parse(s).body[0] for s in (exercise.solution, exercise.stub)]
         assert getattr(solution, "name", None) == getattr(stub, "name", None)
-        assert exercise.size in ("Short", "Half an hour", "Open")
+        assert exercise.size
     graded = {exercise.name for exercise in EXERCISES if exercise.points}
     assert graded == set(grading_inputs.CHECKS)
 

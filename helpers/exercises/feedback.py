@@ -30,14 +30,21 @@ def require(condition, message):
         raise NotRight(message)
 
 
-def prints_feedback(check):
+def prints_feedback(check=None, *, draw=None):
     """Decorate a check to print its Feedback; `check.feedback(mine, ...)` returns it instead.
 
-    The check itself, a function of an answer and more, returns a Feedback or raises NotRight.
+    The check itself, a function of an answer and more, returns a Feedback or raises NotRight. Below
+    a right answer, `draw`, a function of the same, shows what it computes.
     """
+    if check is None:
+        return partial(prints_feedback, draw=draw)
+
     @wraps(check)
     def prints(mine, *args, **options):
-        print(feedback(check, mine, *args, **options).message)
+        found = feedback(check, mine, *args, **options)
+        print(found.message)
+        if draw and found == RIGHT:
+            draw(mine, *args, **options)
 
     prints.feedback = partial(feedback, check)
     return prints
