@@ -1,226 +1,334 @@
-"""Draw maps, masks, and images, and show them in a notebook with captions and alt texts."""
+"""Show figures in notebooks: each is one image, with its caption and description from a file.
+
+Pictures and charts become an ordinary image output, which every viewer shows. In charts, methods
+have colors and baselines are gray.
+"""
 
 import base64
 import html
 import io
 import re
+import tomllib
+from itertools import cycle
+from math import ceil
+from pathlib import Path
+from textwrap import wrap
 
+import numpy as np
 import torch
-from IPython.display import HTML
-from matplotlib import color_sequences, colormaps, colors
+from IPython.display import Markdown, display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import IdentityTransform
 from PIL import Image
-from scipy.ndimage import binary_dilation
 
+from helpers.drawing import heat
+from helpers.errors import describe, unknown_name
 from helpers.images import check_images, resize, to_pil
+from helpers.metrics import bootstrap_ci
+from helpers.photos import photos
 
-WIDTH = 160     # pixels of a picture on the page, by default
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+WIDTH = 160         # pixels of a picture in a widget, by default
+WIDEST = 1000       # pixels of a figure
+DPI = 100
+LINE = 17           # pixels of a line of text, which has 10 points
+LETTER = 8          # pixels of most letters, or less
+GAP = 8             # pixels between pictures
+BAR = 80            # pixels of a color bar with its numbers
+COLORS = ("#0072b2", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00", "#009e73")     # Okabe & Ito 2008
+GRAY = "#888888"
+# An invisible image with alt text, because JupyterLab gives an image output none, and its sanitizer
+# removes roles and aria labels.
+SPOKEN = ('<img alt="{}" width="1" height="1" src="data:image/gif;base64,'
+          'R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">')
 
 
-def heat(values, *, signed=False, low=None, high=None):
-    """Color a map (h,w) or (1,h,w) as an image (1,3,h,w), dark to bright from `low` to `high`.
+# ---- Pictures ----
 
-    The default is the map's own range. With `signed`, zero is white, negative values are blue, and
-    positive values are red.
+
+def show(pictures, titles=(), *, figure=None, columns=None, row_titles=(), width=320,
+         signed=False, limits=None):
+    """Show images (3,h,w) or (n,3,h,w) and maps (h,w) or (1,h,w) in a grid, as one image.
+
+    `pictures` is a tensor, a list, or a dict with the titles as keys; `titles` are one for each
+    picture or column. A picture is at most `width` pixels wide; pixels of a small one stay sharp
+    squares. Maps are drawn by `heat`, each in its own range. With `limits`, (low, high) or
+    "shared", all have the same one, and a color bar shows it.
     """
-    values = values.detach().float().cpu().reshape(values.shape[-2:])
-    if signed:
-        high = float(values.abs().max()) if high is None else high
-        low = -high
-    low = float(values.min()) if low is None else low
-    high = float(values.max()) if high is None else high
-    fraction = ((values - low) / max(high - low, 1e-12)).clamp(0, 1)
-    rgb = colormaps["RdBu_r" if signed else "inferno"](fraction.numpy())[..., :3]
-    return torch.from_numpy(rgb).float().permute(2, 0, 1)[None]
+    if isinstance(pictures, dict):
+        titles = list(pictures)
+        pictures = list(pictures.values())
+    pictures = unpack(pictures)
+    columns = columns or ceil(len(pictures) / ceil(len(pictures) / 8))
+    low, high = shared_limits(pictures, signed) if limits == "shared" else limits or (None, None)
+    images = [x[None] if x.ndim == 3 else heat(x, signed=signed, low=low, high=high)
+              for x in pictures]
+    row_lines = [wrap(title, 12) for title in row_titles]
+    left = GAP + GAP * bool(row_lines)
+    left += LETTER * max([len(line) for lines in row_lines for line in lines], default=0)
+    room = (WIDEST - left - BAR * bool(limits)) // columns - GAP
+    tiles = fit(images, min(width, room))
+    titles = for_each(titles, columns, len(tiles))
+    fig = draw_grid(tiles, titles, row_lines, columns, left, room)
+    if limits:
+        add_colorbar(fig, -high if signed else low, high, "RdBu_r" if signed else "inferno")
+    files = [encode(fig, "png"), encode(fig, "jpeg")]       # exact pixels, where that is smaller
+    publish(min(files, key=lambda file: len(file[1])), figure, titles)
 
 
-def overlay(image, values, *, alpha=0.6):
-    """Blend a map (1,h,w), resized and colored, with its image (1,3,H,W) in gray."""
-    image = image.detach().cpu()
-    drawn = resize(heat(values), image.shape[-2:])
-    return (1 - alpha) * image.mean(1, keepdim=True) + alpha * drawn
+def unpack(pictures):
+    """List the single images (3,h,w) and maps (h,w) in a tensor or in a list of them."""
+    if not torch.is_tensor(pictures) or pictures.ndim == 4:
+        return [single for picture in pictures for single in unpack(picture)]
+    if pictures.ndim == 3 and len(pictures) == 3:
+        check_images(pictures[None])
+    elif pictures.ndim == 3 and len(pictures) == 1:
+        pictures = pictures[0]
+    elif pictures.ndim != 2:
+        raise ValueError(f"Got {describe(pictures)}; expected images (3, h, w) or (n, 3, h, w), or "
+                         "maps (h, w) or (1, h, w). Try list(maps) for several maps (n, h, w).")
+    return [pictures.detach().float().cpu()]
 
 
-def gradient_image(gradient, *, quantile=0.995):
-    """Scale gradients (b,3,h,w) to images in [0,1]: zero is gray.
+def shared_limits(pictures, signed):
+    """Return the smallest and the largest value of all maps, or, if signed, -m and m."""
+    values = torch.cat([picture.flatten() for picture in pictures if picture.ndim == 2])
+    largest = float(values.abs().max())
+    return (-largest, largest) if signed else (float(values.min()), float(values.max()))
 
-    Values beyond the quantile of |gradient| are clipped: the rest would be gray next to them.
+
+def fit(images, width):
+    """Enlarge small images (1,3,h,w) by whole factors up to `width`; resize the others to suit."""
+    sides = [x.shape[-1] for x in images]
+    enlarged = [width // side * side for side in sides if 2 * side <= width]
+    common = max(enlarged) if enlarged else min(width, max(sides))
+    tiles = []
+    for x, side in zip(images, sides):
+        if 2 * side <= width:
+            x = x.repeat_interleave(width // side, 2).repeat_interleave(width // side, 3)
+        elif side != common:
+            x = resize(x, (ceil(x.shape[2] * common / side), common))
+        tiles.append(np.asarray(to_pil(x)))
+    return tiles
+
+
+def for_each(titles, columns, count):
+    """Return a title for each picture, empty ones below those of the columns."""
+    if len(titles) not in (0, columns, count):
+        raise ValueError(f"Got {len(titles)} titles for {count} pictures in {columns} columns; "
+                         "expected one for each picture or one for each column.")
+    return [*titles, *[""] * (count - len(titles))]
+
+
+def draw_grid(tiles, titles, row_lines, columns, left, room):
+    """Draw tiles (h,w,3) in rows, with titles above them and lines of text at the left."""
+    words = [LETTER * len(word) for title in titles for word in title.split()]
+    side = min(room, max([*words, *[tile.shape[1] for tile in tiles]]))
+    lines = [[part for line in title.splitlines() for part in wrap(line, side // LETTER)]
+             for title in titles]
+    rows = [slice(k, k + columns) for k in range(0, len(tiles), columns)]
+    heights = [max(map(len, tiles[row])) for row in rows]
+    spaces = [GAP + LINE * max(map(len, lines[row])) for row in rows]
+    tops = np.cumsum(spaces) + np.cumsum([0, *heights[:-1]])
+    height = tops[-1] + heights[-1] + GAP
+    fig = Figure(((left + columns * (side + GAP)) / DPI, height / DPI), dpi=DPI)
+    pixels = {"transform": IdentityTransform()}
+    for k, tile in enumerate(tiles):
+        row, column = divmod(k, columns)
+        middle = left + column * (side + GAP) + side // 2
+        top = height - tops[row]
+        fig.figimage(tile, middle - tile.shape[1] // 2, top - (heights[row] + len(tile)) // 2)
+        fig.text(middle, top + 3, "\n".join(lines[k]), ha="center", va="bottom", **pixels)
+    for text, top, inside in zip(row_lines, tops, heights):
+        middle = height - top - inside // 2
+        fig.text(left - GAP, middle, "\n".join(text), ha="right", va="center", **pixels)
+    return fig
+
+
+def add_colorbar(fig, low, high, cmap):
+    """Widen a figure by a color bar, at most 200 pixels high."""
+    width, height = fig.get_size_inches() * DPI
+    fig.set_size_inches((width + BAR) / DPI, height / DPI)
+    length = min(200, height - 2 * GAP) / height
+    axes = fig.add_axes((width / (width + BAR), (1 - length) / 2, 14 / (width + BAR), length))
+    colors = ScalarMappable(cmap=cmap)
+    colors.set_clim(low, high)
+    fig.colorbar(colors, cax=axes)
+
+
+# ---- Charts ----
+
+
+def curves(lines, x=None, *, baselines=None, figure=None, percent=False, **options):
+    """Draw curves by name: values (n,), or (images,n) for the mean with its bootstrap interval.
+
+    (mean, low, high) also gives an interval. Baselines are gray; a number is a level. `x` holds the
+    n positions, numbers or names. Options go to matplotlib: xlabel="steps", xscale="log".
     """
-    sizes = gradient.detach().abs().flatten(1).float()
-    k = max(1, round(quantile * sizes.shape[1]))
-    scale = sizes.kthvalue(k, dim=1).values
-    scale = torch.where(scale > 0, scale, sizes.amax(1)).clamp(min=1e-12).view(-1, 1, 1, 1)
-    return (0.5 + 0.5 * gradient.detach() / scale).clamp(0, 1).cpu()
+    axes = new_axes(380, percent and "y", **options)
+    styles = cycle(["o-", "s-", "^-", "D-"])
+    grays = cycle(["--", ":", "-."])
+    ends = []
+    for name, values, color in in_colors(lines, baselines):
+        mean, low, high = estimate(values, 1)
+        x = range(len(mean)) if x is None else x
+        mean, low, high = (np.broadcast_to(value, len(x)) for value in (mean, low, high))
+        style = next(grays if color == GRAY else styles)
+        line, = axes.plot(x, mean, style, color=color, label=name, markevery=ceil(len(x) / 20))
+        axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        ends.append((mean[-1], line))
+    ends.sort(key=lambda end: end[0], reverse=True)
+    lines = [line for _, line in ends]      # the legend follows the curves' order at their ends
+    axes.figure.legend(handles=lines, loc="outside right center", frameon=False)
+    publish(encode(axes.figure, "png"), figure, [line.get_label() for line in lines])
 
 
-def outline(image, mask, *, color=(1.0, 0.9, 0.0), width=2):
-    """Outline a mask (1,h,w) bool on its image (1,3,h,w): `color` inside, black outside."""
-    drawn = image.detach().cpu().clone()
-    inside = mask[0].cpu().numpy()
-    around = binary_dilation(inside, iterations=width) & ~inside
-    edge = binary_dilation(~inside, iterations=width) & inside
-    drawn[0][:, torch.from_numpy(around)] = 0.0
-    drawn[0][:, torch.from_numpy(edge)] = drawn.new_tensor(color)[:, None]
-    return drawn
+def bars(values, groups, *, baselines=None, figure=None, percent=False, **options):
+    """Draw horizontal bars by name, one for each group: values (groups,).
 
-
-def draw_trimap(image, trimap, *, every=8):
-    """Draw a trimap (1,h,w) on its image (1,3,h,w) as dots: red where it is 1, blue where -1."""
-    drawn = image.detach().cpu().clone()
-    side = max(2, every // 3)
-    for top in range(every // 3, drawn.shape[2] - side, every):
-        for left in range(every // 3, drawn.shape[3] - side, every):
-            label = int(trimap[0, top, left])
-            if label:
-                color = drawn.new_tensor((0.9, 0.1, 0.1) if label > 0 else (0.1, 0.3, 1.0))
-                drawn[0, :, top:top + side, left:left + side] = color[:, None, None]
-    return drawn
-
-
-def make_grid(images, *, columns=8, gap=1):
-    """Arrange images (n,3,h,w) in rows on one image (1,3,H,W), with white gaps."""
-    n, channels, h, w = images.shape
-    columns = min(columns, n)
-    rows = -(-n // columns)
-    grid = torch.ones(channels, rows * (h + gap) - gap, columns * (w + gap) - gap)
-    for k, image in enumerate(images.detach().cpu()):
-        top = k // columns * (h + gap)
-        left = k % columns * (w + gap)
-        grid[:, top:top + h, left:left + w] = image
-    return grid[None]
-
-
-def image_scatter(images, points, *, labels=None, cells=36, side=24):
-    """Draw images (n,3,h,w) at their points (n,2), x to the right and y up: (1,3,H,W).
-
-    Only the first image in each of cells x cells cells is drawn. `labels` (n,) color the frames, in
-    colors that color-blind readers can tell apart (Petroff 2021).
+    (images,groups) gives means with bootstrap intervals, and (mean, low, high) gives intervals.
+    Baselines are gray. Options go to matplotlib: xlabel="accuracy".
     """
-    points = points.detach().cpu().float()
-    low, high = points.aminmax(dim=0)
-    positions = ((points - low) / (high - low).clamp(min=1e-12) * (cells - 1)).round().long()
-    grid = torch.ones(3, cells * side, cells * side)
-    taken = set()
-    for k, image in enumerate(resize(images.detach().cpu(), side)):
-        column, row = positions[k].tolist()
-        if (column, row) in taken:
-            continue
-        taken.add((column, row))
-        if labels is not None:
-            image = with_frame(image, color_sequences["petroff10"][int(labels[k]) % 10])
-        top = (cells - 1 - row) * side
-        grid[:, top:top + side, column * side:(column + 1) * side] = image
-    return grid[None]
+    rows = in_colors(values, baselines)
+    axes = new_axes(80 + 22 * len(rows) * len(groups), percent and "x", **options)
+    height = 0.8 / len(rows)
+    for k, (name, value, color) in enumerate(rows):
+        mean, low, high = estimate(value, 1)
+        y = np.arange(len(groups)) + (k - (len(rows) - 1) / 2) * height
+        errors = (mean - low, high - mean) if np.any(high > low) else None
+        drawn = axes.barh(y, mean, 0.92 * height, xerr=errors, color=color, label=name)
+        axes.bar_label(drawn, fmt="{:.0%}" if percent else "{:.2f}", padding=4)
+    set_rows(axes, groups)
+    if len(rows) > 1:
+        axes.figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    publish(encode(axes.figure, "png"), figure, [*values, *groups])
 
 
-def with_frame(image, color, width=2):
-    """Replace the border of an image (3,h,w) by a color."""
-    framed = torch.tensor(colors.to_rgb(color))[:, None, None].expand_as(image).clone()
-    framed[:, width:-width, width:-width] = image[:, width:-width, width:-width]
-    return framed
+def evidence(methods, baselines=None, *, figure=None, percent=False, **options):
+    """Draw the evidence for a claim: means with intervals of methods, next to those of baselines.
 
-
-def crop_boxes(images, boxes, side):
-    """Crop one box (top, left, bottom, right) of `boxes` (k,4) from each image: (k,3,side,side).
-
-    A smaller crop is padded with gray: beyond the image's border where the box ends there.
+    Values by name: one per image (images,), whose mean gets a bootstrap interval of 95%; or
+    (mean, low, high); or a number. A line marks each baseline. Options go to matplotlib.
     """
-    crops = torch.full((len(images), 3, side, side), 0.5)
-    for crop, image, box in zip(crops, images.detach().cpu(), boxes.tolist(), strict=True):
-        top, left, bottom, right = box
-        part = image[:, top:bottom, left:right][:, :side, :side]
-        y = padding_before(top, top + part.shape[1], image.shape[1], side)
-        x = padding_before(left, left + part.shape[2], image.shape[2], side)
-        crop[:, y:y + part.shape[1], x:x + part.shape[2]] = part
-    return crops
+    rows = in_colors(methods, baselines, COLORS[:1])
+    axes = new_axes(70 + 28 * len(rows), percent and "x", **options)
+    for k, (_, values, color) in enumerate(rows):
+        mean, low, high = map(float, estimate(values, 0))
+        axes.plot([low, high], [k, k], color=color)
+        axes.plot(mean, k, "o", color=color)
+        if color == GRAY:
+            axes.axvline(mean, color=GRAY, linewidth=1, linestyle="--", zorder=0)
+        text = f"{mean:.0%}" if percent else f"{mean:.2f}"
+        axes.annotate(text, (high, k), (6, 0), textcoords="offset points", va="center",
+                      bbox={"color": "white", "pad": 1})
+    set_rows(axes, [name for name, _, _ in rows])
+    publish(encode(axes.figure, "png"), figure, [*methods, *(baselines or {})])
 
 
-def padding_before(first, last, length, side):
-    """Compute how much of the padding of pixels first..last, of `length`, lies before them."""
-    missing = side - (last - first)
-    if first == 0 and last < length:
-        return missing
-    if last == length and first > 0:
-        return 0
-    return missing // 2
+def set_rows(axes, names):
+    """Name the rows of a chart, the first one at the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
 
 
-def fit_width(image, width):
-    """Convert to a PIL image about `width` pixels wide; small images grow by whole factors."""
-    picture = to_pil(image)
-    if picture.width > width:
-        height = max(1, round(picture.height * width / picture.width))
-        return picture.resize((width, height), Image.Resampling.LANCZOS)
-    factor = round(width / picture.width)
-    size = (picture.width * factor, picture.height * factor)
-    return picture.resize(size, Image.Resampling.NEAREST)
+def new_axes(height, percent, **options):
+    """Make axes of a new figure, `height` pixels high; `percent` is the axis in percent, or no."""
+    fig = Figure((7, height / DPI), dpi=DPI, layout="constrained")
+    axes = fig.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(**options)
+    if percent:
+        getattr(axes, f"{percent}axis").set_major_formatter(PercentFormatter(1))
+    return axes
+
+
+def in_colors(methods, baselines, colors=COLORS):
+    """List (name, values, color): methods in colors, baselines in gray."""
+    ours = [(*item, color) for item, color in zip(methods.items(), cycle(colors))]
+    return ours + [(*item, GRAY) for item in (baselines or {}).items()]
+
+
+def estimate(values, ndim):
+    """Return mean, low, and high of values; a dimension more than `ndim` comes first: images."""
+    if isinstance(values, tuple):
+        return [np.asarray(value, float) for value in values]
+    values = torch.as_tensor(values).detach().float().cpu()
+    if values.ndim <= ndim:
+        return [values.numpy()] * 3
+    low, high = bootstrap_ci(values.movedim(0, -1))
+    return values.mean(0).numpy(), low.numpy(), high.numpy()
+
+
+# ---- Output ----
+
+
+def animation(frames, *, figure=None, width=320, fps=12):
+    """Show images (n,3,h,w), or a list of them, as an animation that repeats.
+
+    It is an animated PNG, because GitHub, PDF, and nbconvert do not show image/gif.
+    """
+    tiles = fit([frame[None] for frame in unpack(frames)], width)
+    palette = Image.fromarray(np.concatenate(tiles)).quantize(128)
+    first, *rest = [Image.fromarray(tile).quantize(palette=palette, dither=0) for tile in tiles]
+    buffer = io.BytesIO()
+    first.save(buffer, "PNG", save_all=True, append_images=rest, duration=round(1000 / fps))
+    publish(("image/png", buffer.getvalue()), figure, ["animation"])
+
+
+def encode(fig, kind):
+    """Draw a figure as a PNG or JPEG: its MIME type and its bytes."""
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, quality=85, progressive=True)
+    return f"image/{kind}", buffer.getvalue()
+
+
+def publish(image, figure, names):
+    """Display an image, (MIME type, bytes), and below it the caption of this figure.
+
+    The description is its text/plain, which VS Code takes as alt text, and `alt` in its metadata,
+    for nbconvert's classic template; an invisible image behind the caption has it, too.
+    """
+    kind, data = image
+    caption, description = texts(figure) if figure else ("", ", ".join(filter(None, names)))
+    bundle = {kind: base64.b64encode(data).decode(), "text/plain": description}
+    display(bundle, raw=True, metadata={kind: {"alt": description}})
+    if caption:
+        display(Markdown(f"{caption} {SPOKEN.format(html.escape(description))}"))
+
+
+def texts(figure):
+    """Look up caption and description of "1.8-occlusion" in 01_*.toml, here or in notebooks/."""
+    pattern = f"{figure.partition('.')[0]:0>2}_*.toml"
+    paths = [*Path().glob(pattern), *NOTEBOOKS.glob(pattern)]
+    entries = tomllib.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    if figure not in entries:
+        raise unknown_name(f"figure in {pattern} named", figure, entries)
+    return entries[figure]["caption"], entries[figure]["description"]
+
+
+def credits(*names):
+    """Show the credits of photographs from the album, by name; without names, of all."""
+    album = photos()
+    chosen = [album[name] for name in names or album]
+    lines = [f"{photo.title[0].upper()}{photo.title[1:]}: {photo.credit}, {photo.license}, from "
+             f"{photo.package}." for photo in chosen]
+    display(Markdown("Photographs. " + " ".join(lines)))
 
 
 def png(image, width=WIDTH):
-    """Encode an image (1,3,h,w) as a PNG about `width` pixels wide, quickly rather than small."""
+    """Encode an image (1,3,h,w) as a PNG at most `width` pixels wide, quickly rather than small."""
     buffer = io.BytesIO()
-    fit_width(image, width).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(fit([image], width)[0]).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
 def plain_text(markup):
     """Remove the tags of HTML and decode its entities, for screen readers."""
     return " ".join(html.unescape(re.sub(r"</?[a-zA-Z][^>]*>", " ", markup)).split())
-
-
-def figure(picture, caption, alt, **options):
-    """Return HTML of a PIL image, encoded as WebP with these options, above its caption."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", **options)
-    source = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    style = f"display:inline-block;margin:4px 20px 4px 0;vertical-align:top;width:{picture.width}px"
-    return (f'<figure style="{style};max-width:100%">'
-            f'<img src="{source}" alt="{html.escape(plain_text(alt))}" width="{picture.width}" '
-            'style="max-width:100%">'
-            f'<figcaption style="font-size:90%;line-height:1.3">{caption}</figcaption></figure>')
-
-
-def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=None):
-    """Show images (1,3,h,w) or (3,h,w) and maps (h,w) or (1,h,w) in a row, with captions below.
-
-    A map is drawn by `heat`, and its caption gives the range. `alt` describes each picture for
-    readers who cannot see it; the default is its caption. Pixels are kept as they are, or, to save
-    bytes, compressed with a `quality` from 1 to 100.
-    """
-    alt = captions if alt is None else [alt] if isinstance(alt, str) else alt
-    page = ""
-    for picture, caption, text in zip(pictures, captions, alt, strict=True):
-        if picture.ndim == 2 or picture.ndim == 3 and len(picture) == 1:
-            low, high = picture.aminmax()
-            caption = f"{caption} <small>(dark to bright: {low:.2g} to {high:.2g})</small>"
-            picture = heat(picture)
-        check_images(picture.reshape(-1, *picture.shape[-3:]))
-        options = {"lossless": quality is None, "quality": quality or 80}
-        page += figure(fit_width(picture, width), caption, text, **options)
-    return HTML(f"<div>{page}" + (f"<br><small>{credit}</small>" if credit else "") + "</div>")
-
-
-def show(picture, caption, *, width=2 * WIDTH, **options):
-    """Show one picture with its caption; see `compare`."""
-    return compare(picture, captions=[caption], width=width, **options)
-
-
-def animation(pictures, caption, *, alt, width=2 * WIDTH, fps=12, quality=80):
-    """Show images (1,3,h,w) of one size as an animated WebP that repeats."""
-    first, *rest = [fit_width(picture, width) for picture in pictures]
-    options = {"save_all": True, "append_images": rest, "duration": round(1000 / fps), "loop": 0}
-    return HTML(figure(first, caption, alt, quality=quality, **options))
-
-
-def credit(photo):
-    """Return the line under a photograph: its title, author, and license."""
-    return f"Photograph: {photo.title}. {photo.credit}, {photo.license}, from {photo.package}."
-
-
-def chart(fig, caption, *, alt):
-    """Show a matplotlib figure with a caption and an alt text, and close it."""
-    from matplotlib import pyplot
-
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    pyplot.close(fig)
-    return HTML(figure(Image.open(buffer).convert("RGB"), caption, alt, lossless=True))

@@ -1,126 +1,202 @@
+"""Figures are ordinary images, and each one has a caption and a description in its file."""
+
 import base64
 import io
 import re
+import tomllib
+from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot
+from matplotlib import colormaps, colors, pyplot
 from PIL import Image
-from torchvision.utils import make_grid as torchvision_grid
 
-from helpers.figures import (
-    animation,
-    chart,
-    compare,
-    crop_boxes,
-    draw_trimap,
-    gradient_image,
-    heat,
-    image_scatter,
-    make_grid,
-    outline,
-    overlay,
-    png,
-)
+from helpers import figures
+from helpers.metrics import bootstrap_ci
+from helpers.photos import photos
+
+ROOT = Path(__file__).resolve().parents[1]
+CAPTION_FILES = [*ROOT.glob("notebooks/*.toml"), *ROOT.glob("tests/notebooks/*.toml")]
+DRAWS = re.compile(r"^(?:show|curves|bars|evidence|animation)\(.*?^\)|"
+                   r"^(?:show|curves|bars|evidence|animation)\(.*?\)$", re.M | re.S)
 
 
-def pictures_of(page):
-    data = re.findall(r"base64,([^\"]+)", page.data)
-    return [Image.open(io.BytesIO(base64.b64decode(text))) for text in data]
+@pytest.fixture
+def shown(monkeypatch):
+    """List what is displayed: (bundle or Markdown, options)."""
+    outputs = []
+    monkeypatch.setattr(figures, "display", lambda data, **rest: outputs.append((data, rest)))
+    return outputs
 
 
-def test_heat():
-    dark, middle, bright = heat(torch.tensor([[0.0, 1.0, 2.0]]))[0, :, 0].T
-    assert dark.max() < 0.05 and bright.mean() > 0.6
-    assert torch.equal(heat(torch.tensor([[0.0, 1.0]]), low=0, high=2)[0, :, 0, 1], middle)
-    assert heat(torch.zeros(4, 4)).isfinite().all()
-    blue, white, red = heat(torch.tensor([[-1.0, 0.0, 3.0]]), signed=True)[0, :, 0].T
-    assert white.min() > 0.95 and blue[2] > blue[0] and red[0] > red[2]
-    assert overlay(torch.rand(1, 3, 32, 48), torch.rand(1, 4, 6)).shape == (1, 3, 32, 48)
+@pytest.fixture
+def drawn(monkeypatch, shown):
+    """List the matplotlib figures that are drawn."""
+    found = []
+    encode = figures.encode
+    monkeypatch.setattr(figures, "encode", lambda fig, kind: found.append(fig) or encode(fig, kind))
+    return found
 
 
-def test_gradient_image_clips_the_largest_values():
-    gradient = torch.linspace(-1, 1, 1200).view(1, 3, 20, 20)
-    gradient[0, 0, 0, 0] = -100
-    image = gradient_image(torch.cat([gradient, torch.zeros_like(gradient)]))
-    assert (image[1] == 0.5).all()
-    assert image[0].min() == 0 and image[0].max() > 0.99
-    assert torch.equal(gradient_image(2 * gradient), gradient_image(gradient))
+def image_of(output):
+    """Decode the image of an output: its MIME type and the PIL image."""
+    kind, data = next((kind, data) for kind, data in output[0].items() if kind != "text/plain")
+    return kind, Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_outline_follows_the_mask():
-    image = torch.full((1, 3, 20, 20), 0.5)
-    mask = torch.zeros(1, 20, 20, dtype=torch.bool)
-    mask[0, 5:15, 5:20] = True
-    drawn = outline(image, mask, color=(1.0, 0.0, 0.0), width=1)
-    assert drawn[0, :, 5, 10].tolist() == [1, 0, 0] and drawn[0, :, 4, 10].tolist() == [0, 0, 0]
-    assert (drawn[0, :, 7:13, 7:] == 0.5).all() and (drawn[0, :, :3] == 0.5).all()
-    assert (image == 0.5).all()
+def bytes_image(*shape):
+    """Make a random image whose values are those of bytes."""
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)) / 255
 
 
-def test_trimap_has_red_and_blue_dots():
-    trimap = torch.zeros(1, 32, 32, dtype=torch.int)
-    trimap[0, :16] = 1
-    trimap[0, 16:, :16] = -1
-    drawn = draw_trimap(torch.full((1, 3, 32, 32), 0.5), trimap)
-    drawn = drawn[0].where(drawn[0] != 0.5, 0)
-    assert drawn[0, :16].max() > 0.8 and drawn[2, :16].max() < 0.2
-    assert drawn[2, 16:, :16].max() > 0.8 and drawn[0, 16:, :16].max() < 0.2
-    assert drawn[:, 16:, 16:].max() == 0
+def test_a_figure_is_an_image_and_a_caption(shown, tmp_path, monkeypatch):
+    (tmp_path / "07_test.toml").write_text(
+        '["7.1-noise"]\ncaption = "Noise, *enlarged*."\ndescription = "Dots & <dust>."\n')
+    monkeypatch.chdir(tmp_path)
+    figures.show(bytes_image(1, 3, 4, 4), figure="7.1-noise")
+    (bundle, options), (caption, _) = shown
+    assert list(bundle) == ["image/png", "text/plain"] and bundle["text/plain"] == "Dots & <dust>."
+    assert options == {"raw": True, "metadata": {"image/png": {"alt": "Dots & <dust>."}}}
+    assert caption.data.startswith("Noise, *enlarged*. <img ")
+    assert 'alt="Dots &amp; &lt;dust&gt;."' in caption.data and "style" not in caption.data
 
 
-def test_grid_is_torchvisions(images):
-    ours = make_grid(images, columns=2, gap=3)[0]
-    theirs = torchvision_grid(images, nrow=2, padding=3, pad_value=1)
-    assert torch.equal(ours, theirs[:, 3:-3, 3:-3])
+def test_an_unknown_figure_gives_one_sentence(shown, tmp_path, monkeypatch):
+    (tmp_path / "07_test.toml").write_text('["7.1-noise"]\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyError, match="no figure in 07_.*Did you mean '7.1-noise'"):
+        figures.show(torch.rand(3, 4, 4), figure="7.1-nose")
+    with pytest.raises(KeyError, match="no figure in 77_"):
+        figures.show(torch.rand(3, 4, 4), figure="77.1-noise")
 
 
-def test_scatter_puts_images_at_their_points():
-    images = torch.tensor([0.1, 0.4, 0.7, 0.9]).view(4, 1, 1, 1).expand(4, 3, 8, 8)
-    points = torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.01]])
-    sheet = image_scatter(images, points, cells=3, side=8)[0, 0]
-    corners = [sheet[20, 4], sheet[4, 20], sheet[20, 20]]
-    assert corners == pytest.approx([0.1, 0.4, 0.7])        # the first of two in one cell
-    framed = image_scatter(images, points, labels=range(4), cells=3, side=8)[0]
-    assert framed[:, 16, 0].argmax() == 2 and framed[0, 20, 4] == pytest.approx(0.1)    # blue
+def test_pixels_of_small_images_are_exact_squares(shown):
+    x = bytes_image(3, 5, 7)
+    figures.show([x, x.mean(0)], width=40)
+    kind, picture = image_of(shown[0])
+    pixels = torch.tensor(np.asarray(picture)).permute(2, 0, 1)
+    enlarged = (x * 255).round().byte().repeat_interleave(5, 1).repeat_interleave(5, 2)
+    assert kind == "image/png" and picture.width == 8 + 2 * (35 + 8)
+    assert torch.equal(pixels[:, 8:33, 8:43], enlarged)
 
 
-def test_crops_are_padded_where_the_image_ends():
-    image = torch.rand(1, 3, 10, 10)
-    for box, rows, columns in [
-        ([2, 3, 6, 7], slice(0, 4), slice(0, 4)),
-        ([0, 0, 2, 4], slice(2, 4), slice(0, 4)),
-        ([7, 7, 10, 10], slice(0, 3), slice(0, 3)),
-        ([0, 8, 3, 10], slice(1, 4), slice(0, 2)),
-    ]:
-        expected = torch.full((3, 4, 4), 0.5)
-        expected[:, rows, columns] = image[0, :, box[0]:box[2], box[1]:box[3]]
-        assert torch.equal(crop_boxes(image, torch.tensor([box]), 4)[0], expected)
+def test_photographs_are_jpeg_and_fit(shown):
+    figures.show(torch.rand(9, 3, 224, 224), [f"photograph {k}" for k in range(9)])
+    kind, picture = image_of(shown[0])
+    assert kind == picture.get_format_mimetype() == "image/jpeg"
+    assert 900 < picture.width <= 1000 and picture.height < 500         # 5 and 4, not 8 and 1
+    figures.show([torch.rand(3, 224, 224), torch.rand(7, 7)])
+    assert image_of(shown[1])[1].width == 8 + 2 * (315 + 8)             # as wide as the map
 
 
-def test_small_pixels_stay_squares_and_large_images_shrink():
-    for side, width, expected in [(8, 30, 32), (64, 64, 64), (1000, 160, 160)]:
-        picture = Image.open(io.BytesIO(png(torch.rand(1, 3, side, side), width)))
+def test_a_map_has_the_end_colors_of_its_colormap(shown):
+    figures.show([torch.tensor([[0.0, 1.0]]), torch.tensor([[-3.0, 2.0]])], width=20)
+    figures.show(torch.tensor([[-1.0, 2.0]]), width=20, signed=True, limits="shared")
+    for (data, name), ends in zip(
+            [(shown[0], "inferno"), (shown[1], "RdBu_r")], [(0.0, 1.0), (0.25, 1.0)]):
+        pixels = np.asarray(image_of(data)[1]) / 255
+        for column, end in zip((10, 26), ends):
+            assert pixels[10, column] == pytest.approx(colormaps[name](end)[:3], abs=1 / 254)
+
+
+def test_titles_overlap_nothing(drawn, shown):
+    titles = [f"{name}\ncoursenet: Egyptian cat {k}%" for k, name in enumerate(photos())]
+    figures.show(torch.rand(8, 3, 64, 64), titles[:8], width=64, columns=4, row_titles=["a", "b"])
+    fig = drawn[0]
+    texts = [text.get_window_extent() for text in fig.texts]
+    pictures = [image.get_window_extent(fig.canvas.get_renderer()) for image in fig.images]
+    boxes = [fig.bbox.frozen(), *texts, *pictures]
+    for k, box in enumerate(texts):
+        assert box.x0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= fig.bbox.y1
+        assert box.count_overlaps(boxes) == 2, titles[k]        # the figure's and its own
+
+
+def test_text_has_nine_points_or_more(drawn, shown):
+    figures.show([torch.rand(3, 8, 8)], ["noise"], limits=(0, 1))
+    figures.curves({"ours": [1, 2, 3]}, baselines={"chance": 1})
+    figures.bars({"a": [1, 2], "b": [2, 3]}, ["x", "y"])
+    figures.evidence({"ours": torch.rand(9)}, {"chance": 0.5}, xlabel="score")
+    sizes = [text.get_fontsize() for fig in drawn for text in fig.findobj(pyplot.Text)]
+    assert min(sizes) >= 9
+    assert max(image_of(output)[1].width for output in shown) <= 1000
+    assert not pyplot.get_fignums()
+
+
+def test_intervals_are_bootstrap_intervals(drawn, shown):
+    values = torch.rand(30, 4, generator=torch.Generator().manual_seed(0))
+    low, high = bootstrap_ci(values.T)
+    assert np.array_equal(figures.estimate(values, 1), torch.stack([values.mean(0), low, high]))
+    figures.evidence({"ours": values[:, 0]}, {"chance": 0.5, "center": (0.3, 0.2, 0.4)})
+    interval, dot, *_ = drawn[0].axes[0].lines
+    assert interval.get_xdata() == pytest.approx([float(low[0]), float(high[0])])
+    assert dot.get_xdata() == pytest.approx([float(values[:, 0].mean())])
+    figures.curves({"ours": values}, baselines={"chance": 0.5})
+    band = drawn[1].axes[0].collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(float(low.min()))
+    assert band[:, 1].max() == pytest.approx(float(high.max()))
+
+
+def test_baselines_are_gray_and_methods_are_not(drawn, shown):
+    figures.evidence({"a": 0.5, "b": 0.4}, {"chance": 0.1})
+    figures.curves({"a": [0.5, 0.6], "b": [0.4, 0.4]}, baselines={"chance": 0.1})
+    figures.bars({"a": [0.5], "b": [0.4]}, ["x"], baselines={"chance": [0.1]})
+    for fig in drawn:
+        axes, = fig.axes
+        marks = [line.get_color() for line in axes.lines]
+        marks += [patch.get_facecolor() for patch in axes.patches]
+        gray = [np.ptp(colors.to_rgb(mark)) < 0.01 for mark in marks]
+        assert sum(gray) in (1, 3) and not any(gray[:2])        # evidence: dot, interval, and line
+    assert shown[1][0]["text/plain"] == "a, b, chance"
+
+
+@pytest.mark.parametrize("pictures, titles, words", [
+    (torch.rand(5, 8, 8), (), "Try list"),
+    (torch.rand(3, 8, 8) * 255, (), "x / 255"),
+    (torch.rand(6, 3, 8, 8), ["one", "two"], "2 titles for 6 pictures"),
+])
+def test_errors(pictures, titles, words):
+    with pytest.raises(ValueError, match=words):
+        figures.show(pictures, titles)
+
+
+def test_animation_is_a_png_that_moves(shown):
+    frames = torch.stack([torch.full((3, 6, 9), value) for value in (0.0, 0.5, 1.0)])
+    figures.animation(frames, width=18, fps=10)
+    kind, movie = image_of(shown[0])
+    assert kind == "image/png" and movie.size == (18, 12) and movie.n_frames == 3
+    assert movie.info["duration"] == 100 and movie.info["loop"] == 0
+
+
+def test_credits_name_the_authors(shown):
+    figures.credits("temple", "cat")
+    assert "Daniel Buechele, CC BY 2.0" in shown[0][0].data and len(shown) == 1
+    with pytest.raises(KeyError, match="photograph"):
+        figures.credits("dog")
+
+
+def test_pictures_of_widgets_keep_their_pixels():
+    for side, width, expected in [(8, 30, 24), (64, 64, 64), (1000, 160, 160)]:
+        picture = Image.open(io.BytesIO(figures.png(torch.rand(1, 3, side, side), width)))
         assert picture.width == expected
 
 
-def test_compare_keeps_pixels_and_has_captions_and_plain_alt_texts():
-    x = torch.rand(1, 3, 8, 8)
-    alt = ["<i>noise</i> &amp; dust", "a map"]
-    page = compare(x, x[0, 0], captions=["a <i>cat</i>", "b"], alt=alt)
-    assert page.data.count("<figcaption") == 2 and "a <i>cat</i>" in page.data
-    assert 'alt="noise &amp; dust"' in page.data
-    shown = torch.tensor(list(pictures_of(page)[0].resize((8, 8), Image.NEAREST).tobytes()))
-    assert (shown.view(8, 8, 3).permute(2, 0, 1) / 255 - x[0]).abs().max() < 0.6 / 255
-    with pytest.raises(ValueError, match="pixels"):
-        compare(3 * x, captions=["too bright"])
-
-
-def test_animation_and_chart():
-    grays = [torch.full((1, 3, 6, 9), value) for value in (0.0, 0.5, 1.0)]
-    page = animation(grays, "", alt="brighter", width=18)
-    movie = pictures_of(page)[0]
-    assert movie.size == (18, 12) and movie.n_frames == 3 and 'alt="brighter"' in page.data
-    fig, _ = pyplot.subplots()
-    assert 'alt="a line"' in chart(fig, "", alt="a line").data
-    assert not pyplot.fignum_exists(fig.number)
+@pytest.mark.parametrize("path", CAPTION_FILES, ids=lambda path: path.stem)
+def test_each_figure_has_a_caption_and_a_description(path):
+    """A description has 5 to 40 words and is more than the caption."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in nbformat.read(path.with_suffix(".ipynb"), as_version=4).cells
+             if cell.cell_type == "code"]
+    calls = [call for cell in cells for call in DRAWS.findall(cell.source)]
+    names = [re.search(r'figure="([^"]+)"', call) for call in calls]
+    assert calls and all(names), "a figure without a name"
+    assert sorted(name[1] for name in names) == sorted(entries)
+    for entry in entries.values():
+        caption, description = entry["caption"], entry["description"]
+        assert len(caption.split()) <= 40 and 5 <= len(description.split()) <= 40
+        assert description.strip(".").lower() not in caption.lower()
+    images = [output for cell in cells for output in cell.outputs
+              if any(kind.startswith("image/") for kind in output.get("data", {}))]
+    assert {image.data["text/plain"] for image in images} == {
+        entry["description"] for entry in entries.values()}

@@ -1,0 +1,134 @@
+"""Draw maps, masks, and images as images (1,3,h,w)."""
+
+import torch
+import torch.nn.functional as F
+from matplotlib import color_sequences, colormaps, colors
+from scipy.ndimage import binary_dilation
+
+from helpers.images import resize
+
+
+def heat(values, *, signed=False, low=None, high=None):
+    """Color a map (h,w) or (1,h,w) as an image (1,3,h,w), dark to bright from `low` to `high`.
+
+    The default is the map's own range. With `signed`, zero is white, negative values are blue, and
+    positive values are red.
+    """
+    values = values.detach().float().cpu().reshape(values.shape[-2:])
+    if signed:
+        high = float(values.abs().max()) if high is None else high
+        low = -high
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    fraction = ((values - low) / max(high - low, 1e-12)).clamp(0, 1)
+    rgb = colormaps["RdBu_r" if signed else "inferno"](fraction.numpy())[..., :3]
+    return torch.from_numpy(rgb).float().permute(2, 0, 1)[None]
+
+
+def overlay(image, values, *, alpha=0.6, **options):
+    """Blend a map (1,h,w), colored by `heat` and resized, with its image (1,3,H,W) in gray."""
+    image = image.detach().cpu()
+    drawn = resize(heat(values, **options), image.shape[-2:])
+    return (1 - alpha) * image.mean(1, keepdim=True) + alpha * drawn
+
+
+def gradient_image(gradient, *, quantile=0.995):
+    """Scale gradients (b,3,h,w) to images in [0,1]: zero is gray.
+
+    Values beyond the quantile of |gradient| are clipped: the rest would be gray next to them.
+    """
+    sizes = gradient.detach().abs().flatten(1).float()
+    k = max(1, round(quantile * sizes.shape[1]))
+    scale = sizes.kthvalue(k, dim=1).values
+    scale = torch.where(scale > 0, scale, sizes.amax(1)).clamp(min=1e-12).view(-1, 1, 1, 1)
+    return (0.5 + 0.5 * gradient.detach() / scale).clamp(0, 1).cpu()
+
+
+def outline(image, mask, *, color=(1.0, 0.9, 0.0), width=2):
+    """Outline a mask (1,h,w) bool on its image (1,3,h,w): `color` inside, black outside."""
+    drawn = image.detach().cpu().clone()
+    inside = mask[0].cpu().numpy()
+    around = binary_dilation(inside, iterations=width) & ~inside
+    edge = binary_dilation(~inside, iterations=width) & inside
+    drawn[0][:, torch.from_numpy(around)] = 0.0
+    drawn[0][:, torch.from_numpy(edge)] = drawn.new_tensor(color)[:, None]
+    return drawn
+
+
+def draw_trimap(image, trimap, *, every=8):
+    """Draw a trimap (1,h,w) on its image (1,3,h,w) as dots: red where it is 1, blue where -1."""
+    drawn = image.detach().cpu().clone()
+    side = max(2, every // 3)
+    for top in range(every // 3, drawn.shape[2] - side, every):
+        for left in range(every // 3, drawn.shape[3] - side, every):
+            label = int(trimap[0, top, left])
+            if label:
+                color = drawn.new_tensor((0.9, 0.1, 0.1) if label > 0 else (0.1, 0.3, 1.0))
+                drawn[0, :, top:top + side, left:left + side] = color[:, None, None]
+    return drawn
+
+
+def make_grid(images, *, columns=8, gap=1):
+    """Arrange images (n,3,h,w) in rows on one image (1,3,H,W), with white gaps."""
+    n, channels, h, w = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    grid = torch.ones(channels, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    for k, image in enumerate(images.detach().cpu()):
+        top = k // columns * (h + gap)
+        left = k % columns * (w + gap)
+        grid[:, top:top + h, left:left + w] = image
+    return grid[None]
+
+
+def image_scatter(images, points, *, labels=None, cells=36, side=24):
+    """Draw images (n,3,h,w) at their points (n,2), x to the right and y up: (1,3,H,W).
+
+    Only the first image in each of cells x cells cells is drawn. `labels` (n,) color the frames, in
+    colors that color-blind readers can tell apart (Petroff 2021).
+    """
+    points = points.detach().cpu().float()
+    low, high = points.aminmax(dim=0)
+    positions = ((points - low) / (high - low).clamp(min=1e-12) * (cells - 1)).round().long()
+    grid = torch.ones(3, cells * side, cells * side)
+    taken = set()
+    for k, image in enumerate(resize(images.detach().cpu(), side)):
+        column, row = positions[k].tolist()
+        if (column, row) in taken:
+            continue
+        taken.add((column, row))
+        if labels is not None:
+            image = with_frame(image, color_sequences["petroff10"][int(labels[k]) % 10])
+        top = (cells - 1 - row) * side
+        grid[:, top:top + side, column * side:(column + 1) * side] = image
+    return grid[None]
+
+
+def with_frame(image, color, width=2):
+    """Replace the border of an image (3,h,w) by a color."""
+    framed = torch.tensor(colors.to_rgb(color))[:, None, None].expand_as(image).clone()
+    framed[:, width:-width, width:-width] = image[:, width:-width, width:-width]
+    return framed
+
+
+def crop_boxes(images, boxes, side):
+    """Crop one box (top, left, bottom, right) of `boxes` (k,4) from each image: (k,3,side,side).
+
+    A smaller crop is padded with gray: beyond the image's border where the box ends there.
+    """
+    crops = []
+    for image, box in zip(images.detach().cpu(), boxes.tolist(), strict=True):
+        top, left, bottom, right = box
+        across = padding(left, right, image.shape[2], side)
+        down = padding(top, bottom, image.shape[1], side)
+        crops.append(F.pad(image[:, top:bottom, left:right], across + down, value=0.5))
+    return torch.stack(crops)
+
+
+def padding(first, last, length, side):
+    """Compute how many pixels fill first..last, of `length`, up to `side`: before and after it."""
+    missing = side - (last - first)
+    before = missing if first == 0 else 0
+    if first == 0 and last == length:
+        before = missing // 2
+    return before, missing - before
