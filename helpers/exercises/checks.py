@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 
 from helpers import attribution, losses, metrics
+from helpers.drawing import gradient_image, overlay
 from helpers.exercises.feedback import compare, prints_feedback
 from helpers.exercises.held_out_inputs import generator
 from helpers.features import nearest_neighbors
+from helpers.figures import show
 from helpers.optimization import normalize_gradient
 
 # ---- 01_activations ----
@@ -43,7 +45,13 @@ def receptive_field_size(mine, layers):
     ])
 
 
-@prints_feedback
+def draw_occlusion(mine, score, x, window):
+    """Show the reader's occlusion map over the image."""
+    drops = torch.as_tensor(mine(score, x, window))
+    show({"the image": x, "your occlusion map": drops, "over the image": overlay(x, drops[None])})
+
+
+@prints_feedback(draw=draw_occlusion)
 def occlusion(mine, score, x, window):
     """Check mine(score, x, window), (1,3,h,w) -> (h/window,w/window): the drop of the score for
     gray windows (0.5) next to each other, with a stride of `window`."""
@@ -79,7 +87,14 @@ def iou(mine, a, b):
     ])
 
 
-@prints_feedback
+def draw_fgsm(mine, x, gradient, epsilon):
+    """Show the reader's step for the first image."""
+    attacked = mine(x, gradient, epsilon)
+    change = gradient_image(attacked - x)
+    show({"the image": x[0], "after your step": attacked[0], "the change, enlarged": change[0]})
+
+
+@prints_feedback(draw=draw_fgsm)
 def fgsm(mine, x, gradient, epsilon):
     """Check mine(x, gradient, epsilon), (b,3,h,w) twice -> (b,3,h,w): a step of the fast gradient
     sign method that increases the loss, clamped to [0, 1]."""
