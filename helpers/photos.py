@@ -1,6 +1,7 @@
 """The album: photographs that come inside installed packages, with their credits."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FOLDERS = {
 class Photo:
     """A photograph in an installed package: what it shows, who made it, and its license."""
 
+    device: object      # where `load` puts it
     title: str
     package: str
     file: str
@@ -32,7 +34,8 @@ class Photo:
         module, folder = FOLDERS[self.package]
         path = Path(find_spec(module).origin).parent / folder / self.file
         with Image.open(path) as picture:       # as an array it has no color profile
-            return load_image(Image.fromarray(np.asarray(picture)), size=size)
+            x = load_image(Image.fromarray(np.asarray(picture)), size=size)
+        return x.to(self.device)
 
 
 class Album(dict):
@@ -40,25 +43,26 @@ class Album(dict):
         raise unknown_name("photograph", name, self)
 
 
-def photos():
+def photos(device="cpu"):
     """Return the album, name -> Photo: photos()["cat"].load(64) is a tensor (1,3,64,64)."""
+    photo = partial(Photo, device)
     public = "public domain"
     return Album(
-        cat=Photo("a ginger cat, Chelsea", "scikit-image", "chelsea.png",
+        cat=photo("a ginger cat, Chelsea", "scikit-image", "chelsea.png",
                   "Stefan van der Walt", "CC0"),
-        espresso=Photo("an espresso in a cup", "scikit-image", "coffee.png",
+        espresso=photo("an espresso in a cup", "scikit-image", "coffee.png",
                        "Rachel Michetti, Pikolo Espresso Bar", "CC0"),
-        astronaut=Photo("the astronaut Eileen Collins", "scikit-image", "astronaut.png",
+        astronaut=photo("the astronaut Eileen Collins", "scikit-image", "astronaut.png",
                         "NASA", public),
-        rocket=Photo("a Falcon 9 rocket at its launch", "scikit-image", "rocket.jpg",
+        rocket=photo("a Falcon 9 rocket at its launch", "scikit-image", "rocket.jpg",
                      "SpaceX", public),
-        hubble=Photo("the Hubble eXtreme Deep Field", "scikit-image", "hubble_deep_field.jpg",
+        hubble=photo("the Hubble eXtreme Deep Field", "scikit-image", "hubble_deep_field.jpg",
                      "NASA and ESA", public),
-        temple=Photo("a pavilion of the Summer Palace, Beijing", "scikit-learn", "china.jpg",
+        temple=photo("a pavilion of the Summer Palace, Beijing", "scikit-learn", "china.jpg",
                      "Daniel Buechele", "CC BY 2.0"),
-        dahlia=Photo("a dahlia", "scikit-learn", "flower.jpg", "vultilion", "CC BY 2.0"),
-        cameraman=Photo("a cameraman with his tripod", "scikit-image", "camera.png",
+        dahlia=photo("a dahlia", "scikit-learn", "flower.jpg", "vultilion", "CC BY 2.0"),
+        cameraman=photo("a cameraman with his tripod", "scikit-image", "camera.png",
                         "Lav Varshney", "CC0"),
-        hopper=Photo("Commodore Grace Hopper", "matplotlib", "grace_hopper.jpg",
+        hopper=photo("Commodore Grace Hopper", "matplotlib", "grace_hopper.jpg",
                      "US Navy", public),
     )

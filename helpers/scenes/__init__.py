@@ -64,7 +64,8 @@ class Scenes:
 
     def __getitem__(self, index):
         """Select scenes by a number, a slice, a list, or a tensor of indices or booleans."""
-        keep = torch.arange(len(self))[index].reshape(-1)       # one number gives a batch of one
+        keep = torch.arange(len(self), device=self.labels.device)[index]
+        keep = keep.reshape(-1)     # one number gives a batch of one
         rows = keep.tolist()
         attributes = {name: [column[i] for i in rows] for name, column in self.attributes.items()}
         return Scenes(self.images[keep], self.masks[keep], self.labels[keep], attributes)
@@ -73,15 +74,16 @@ class Scenes:
         """Return an attribute as class labels (n,): its position in KINDS[name]."""
         if name not in KINDS:
             raise unknown_name("attribute with kinds", name, KINDS)
-        return torch.tensor([KINDS[name].index(value) for value in self.attributes[name]])
+        numbers = [KINDS[name].index(value) for value in self.attributes[name]]
+        return torch.tensor(numbers, device=self.labels.device)
 
 
-def scenes():
+def scenes(device="cpu"):
     """Load the shipped scenes, 188 of each shape at 64 x 64 pixels, unseen in training."""
-    images = load_tiles(FOLDER / "images.jpg", 64)
-    masks = load_tiles(FOLDER / "masks.png", 64)[:, 0] > 0.5
+    images = load_tiles(FOLDER / "images.jpg", 64).to(device)
+    masks = load_tiles(FOLDER / "masks.png", 64)[:, 0].to(device) > 0.5
     with np.load(FOLDER / "attributes.npz") as columns:
-        labels = torch.from_numpy(columns["shape"]).long()
+        labels = torch.from_numpy(columns["shape"]).long().to(device)
         attributes = {name: [kinds[k] for k in columns[name]] for name, kinds in KINDS.items()}
         attributes |= {name: columns[name].tolist() for name in RANGES}
     return Scenes(images, masks, labels, attributes)
