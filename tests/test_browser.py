@@ -10,10 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
@@ -32,33 +30,15 @@ RUN = """() => {
     jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
     jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true; });
 }"""
-WIDGETS = {     # with pictures of one shade of gray
-    "imports": """\
-import torch
-from helpers.optimization import Step
-from helpers.widgets import explore, gallery, live_view, quiz, run_button, upload_button
-gray = lambda shade: torch.full((1, 3, 48, 48), shade / 255)
-climb = lambda to: (Step(n, torch.tensor(0.5), gray(n % 200)) for n in range(1, to + 1))
-""",
-    "explore": """\
-explore(lambda tone, k: (gray(k), f"{tone} {k}"), tone=["dark", "light"],
-        k=lambda tone: (0, 40, 10) if tone == "dark" else (100, 200, 10))""",
-    "run_button": "run_button(climb, to=[10**9])",
-    "live_view": "for step in live_view(climb(60)): pass",
-    "upload_button": "upload_button(lambda x: (x, f'{x.shape[3]} pixels'))",
-    "gallery": "gallery(lambda own, k: [(gray(k) if own is None else own, f'{k}')], k=(0, 200))",
-    "quiz": "quiz('What?', {'this': 'Yes, this.', 'that': 'Not that.'}, right='this')",
-}
+WIDGETS = ["explore", "run_button", "upload_button", "gallery", "quiz", "live_view"]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Start JupyterLab on copies of the notebooks, with the configuration of `run.py lab`."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
-    cells = [new_code_cell(source) for source in WIDGETS.values()]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(new_notebook(cells=cells, metadata=kernel), folder / "widgets.ipynb")
+    for notebooks in ("notebooks", "tests/notebooks"):
+        shutil.copytree(ROOT / notebooks, folder, dirs_exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -96,9 +76,10 @@ def open_notebook(lab):
 
 @pytest.fixture(scope="module")
 def widgets(open_notebook):
-    page, wrong = open_notebook("widgets.ipynb")
-    cells = page.locator(".jp-Notebook .jp-Cell")
-    yield {name: cells.nth(k) for k, name in enumerate(WIDGETS)}
+    """The outputs of one cell of 00_foundations; its pictures have one shade of gray."""
+    page, wrong = open_notebook("00_foundations.ipynb")
+    outputs = page.locator(".jp-Cell", has_text="explore(lambda").locator(".jp-OutputArea-child")
+    yield {name: outputs.nth(k) for k, name in enumerate(WIDGETS)}
     assert wrong == []
 
 
@@ -152,6 +133,15 @@ def test_gallery(widgets, tmp_path):
 def test_quiz(widgets):
     widgets["quiz"].get_by_text("that", exact=True).click()
     check(widgets["quiz"], "✗ Not that.")
+
+
+def test_figures_are_images_and_folds_are_closed(widgets):
+    page = widgets["quiz"].page
+    assert page.locator(".jp-RenderedImage img").count() == 9
+    hidden = page.locator(".jp-Cell .jp-InputPlaceholder:visible")
+    expect(hidden).to_have_count(2)
+    heading = page.locator(".jp-Cell", has_text="Going deeper")
+    expect(heading.get_by_role("button", name="1 cell hidden")).to_be_visible()
 
 
 @pytest.mark.slow
