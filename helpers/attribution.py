@@ -137,14 +137,15 @@ def occlusion(score, x, *, window=8, stride=4, baseline=0.5, batch=16):
     fill = expand_baseline(baseline, x)
     positions = window_positions(x.shape[2:], pair(window), pair(stride))
     original = evaluate(score, x.clone())
-    copies = batch if len(x) == 1 else 1
-    drops = []
-    for k in range(0, len(positions), copies):
-        occluded = occlude(x, fill, positions[k:k + copies])
-        drops.append(original - evaluate(score, occluded))
+    at_once = batch if len(x) == 1 else 1
+    scores = []
+    for k in range(0, len(positions), at_once):
+        occluded = occlude(x, fill, positions[k:k + at_once])
+        scores.append(evaluate(score, occluded))
+    drops = original - torch.cat(scores).view(-1, len(x))           # (positions,b)
     total = torch.zeros_like(x[:, 0])
     count = torch.zeros_like(x[0, 0])
-    for drop, (rows, columns) in zip(torch.cat(drops).split(len(x)), positions):
+    for drop, (rows, columns) in zip(drops, positions):
         total[:, rows, columns] += drop[:, None, None]
         count[rows, columns] += 1
     return total / count
@@ -169,6 +170,7 @@ def occlude(x, fill, positions):
 
 # ---- Guided backpropagation and the deconvnet change how a gradient passes a ReLU ----
 
+RULES = ("plain", "deconvnet", "guided")
 LIMITS = {"relu": torch.inf, "relu6": 6}
 OTHERS = {"gelu", "silu", "leaky_relu", "elu", "selu", "celu", "prelu", "rrelu", "mish", "softplus",
           "hardswish", "hardtanh"}
@@ -201,7 +203,8 @@ class EveryReLU(TorchFunctionMode):
         called = getattr(function, "__name__", "")
         in_place = called.endswith("_") or kwargs.get("inplace")
         name = called.rstrip("_")                                       # relu_ works in place
-        if name == "hardtanh" and kwargs.get("min_val") == 0:           # how F.relu6 is computed
+        limits = kwargs.get("min_val"), kwargs.get("max_val")
+        if name == "hardtanh" and limits == (0, 6):                     # how nn.ReLU6 is computed
             name = "relu6"
         if name in OTHERS:
             raise ValueError(f"The network computes {name}; the rule {self.rule!r} is defined for "
@@ -220,9 +223,9 @@ def relu_backward(rule):
     deconvnet          [R > 0] R    Zeiler & Fergus 2014
     guided     [f > 0] [R > 0] R    guided backpropagation, Springenberg 2015
 
-    The forward pass must run inside; it raises ValueError for another activation, such as GELU.
+    The forward pass must run inside; it raises ValueError for another activation, such as GELU. It
+    cannot know that x.clamp(min=0) is a ReLU.
     """
-    rules = {name: EveryReLU(name) for name in ("deconvnet", "guided")} | {"plain": nullcontext()}
-    if rule not in rules:
-        raise unknown_name("backward rule", rule, rules)
-    return rules[rule]
+    if rule not in RULES:
+        raise unknown_name("backward rule", rule, RULES)
+    return nullcontext() if rule == "plain" else EveryReLU(rule)

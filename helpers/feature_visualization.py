@@ -40,15 +40,16 @@ def maximize_class(net, classes, *, steps=16, image=None, optimizer=None, transf
     yield from descend(image, loss, steps=steps, optimizer=optimizer)
 
 
-def visualize_classes(net, classes, *, image=None, batch=24, seed=0, **options):
+def visualize_classes(net, classes, *, make_image=None, batch=24, seed=0, **options):
     """Visualize classes by `maximize_class`, (n,) -> (n,3,h,w), `batch` of them at a time.
 
-    `image` is a function of the number of images: `lambda n: FourierImage.noise(64, 64, batch=n)`.
+    `make_image` makes so many images: `lambda n: FourierImage.noise(64, 64, batch=n)`.
     """
-    image = image or partial(gray_noise, net, generator=torch.Generator().manual_seed(seed))
+    if make_image is None:
+        make_image = partial(gray_noise, net, generator=torch.Generator().manual_seed(seed))
     images = []
     for part in torch.as_tensor(classes).split(batch):
-        steps = maximize_class(net, part, image=image(len(part)), **options)
+        steps = maximize_class(net, part, image=make_image(len(part)), **options)
         images.append(last(steps).image)
     return torch.cat(images)
 

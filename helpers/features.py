@@ -91,9 +91,9 @@ def linear_probe(features, labels, *, ridge=0.1):
     Y = F.one_hot(labels.long()).float().cpu().numpy()
     scaler = StandardScaler().fit(X)
     model = Ridge(alpha=ridge * len(X)).fit(scaler.transform(X), Y)
-    weight = torch.from_numpy(model.coef_ / scaler.scale_).T    # (d,classes)
-    bias = torch.from_numpy(model.intercept_ - scaler.mean_ @ weight.numpy())
-    return weight.to(features), bias.to(features)
+    weight = (model.coef_ / scaler.scale_).T                    # of features: z = (x - mean) / std
+    bias = model.intercept_ - scaler.mean_ @ weight
+    return torch.from_numpy(weight).to(features), torch.from_numpy(bias).to(features)
 
 
 class Probe(NamedTuple):

@@ -63,10 +63,10 @@ def rank_pixels(maps):
     """
     values = maps.flatten(1)                                            # (b,h*w)
     generator = torch.Generator().manual_seed(0)
-    shuffled = torch.randperm(values.shape[1], generator=generator).to(maps.device)
-    by_value = values[:, shuffled].argsort(dim=1, descending=True, stable=True)
-    order = shuffled[by_value]                                          # the largest pixel first
-    ranks = order.argsort(1)            # the inverse permutation: the place of each pixel in it
+    shuffle = torch.randperm(values.shape[1], generator=generator).to(maps.device)
+    order = values[:, shuffle].argsort(dim=1, descending=True, stable=True)
+    ranks = torch.empty_like(order)
+    ranks[:, shuffle] = order.argsort(1)        # the inverse of the order, each back in its place
     return ranks.view_as(maps)
 
 

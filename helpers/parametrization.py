@@ -55,7 +55,8 @@ class FourierImage(nn.Module):
         self.size = start.shape[2:]
         longest = max(self.size)
         frequency = frequencies(*self.size).clamp(min=1 / longest)          # f = 0 has the mean
-        scale = OPPONENT_STD.view(3, 1, 1) / frequency / longest ** 0.5     # (3,h,w//2+1)
+        scale = OPPONENT_STD.view(3, 1, 1) / frequency                      # (3,h,w//2+1)
+        scale = scale / longest ** 0.5      # a convention, with which the course's steps were tuned
         self.register_buffer("scale", scale.to(start))
         self.register_buffer("colors", OPPONENT.to(start))
         spectrum = to_spectrum(start) / self.scale

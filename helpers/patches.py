@@ -23,12 +23,12 @@ class ReceptiveField(NamedTuple):
     stride: int
     offset: int
 
-    def box(self, i, j, image):
-        """Return the part of an image, an int or (h, w), that unit (i, j) sees.
+    def box(self, i, j, shape):
+        """Return the part of an image of this shape, an int or (h, w), that unit (i, j) sees.
 
         The box is (top, left, bottom, right), for x[..., top:bottom, left:right].
         """
-        h, w = pair(image)
+        h, w = pair(shape)
         top = self.offset + i * self.stride
         left = self.offset + j * self.stride
         return max(top, 0), max(left, 0), min(top + self.size, h), min(left + self.size, w)
@@ -54,11 +54,10 @@ def receptive_field(net, layer):
 
 def modules_up_to(net, layer):
     """List the modules of a network in order, the last one `layer`, or the last one inside it."""
-    find_layer(net, layer)
-    names, modules = zip(*net.named_modules(remove_duplicate=False))
-    inside = [f"{name}.".startswith(f"{layer}.") for name in names]
-    after_last = len(inside) - inside[::-1].index(True)
-    return modules[:after_last]
+    find_layer(net, layer)      # raises KeyError for an unknown name
+    named = list(net.named_modules(remove_duplicate=False))
+    inside = [k for k, (name, _) in enumerate(named) if f"{name}.".startswith(f"{layer}.")]
+    return [module for _, module in named[:inside[-1] + 1]]
 
 
 def window_of(module):
@@ -108,11 +107,12 @@ def top_patches(net, images, layer, k=9, *, batch=32):
         peak, position = maps.flatten(2).max(2)                 # (b,channels)
         peaks.append(peak)
         positions.append(position)
-    order = torch.cat(peaks).sort(dim=0, descending=True, stable=True)
-    indices = order.indices[:k].T                               # (channels,k)
-    best = torch.cat(positions).T.gather(1, indices)
-    units = torch.stack([best // maps.shape[3], best % maps.shape[3]], 2)
+    values, ranking = torch.cat(peaks).sort(dim=0, descending=True, stable=True)
+    indices = ranking[:k].T                                     # (channels,k)
+    position = torch.cat(positions).T.gather(1, indices)
+    width = maps.shape[3]
+    units = torch.stack([position // width, position % width], 2)
     start = field.offset + field.stride * units
     border = units.new_tensor(images.shape[2:])
     boxes = torch.cat([start.clamp(min=0), (start + field.size).minimum(border)], 2)
-    return TopPatches(order.values[:k].T, indices, units, boxes)
+    return TopPatches(values[:k].T, indices, units, boxes)

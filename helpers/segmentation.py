@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from helpers.images import check_images
+from helpers.images import check_images, to_pil
 
 NEEDED = 10     # known pixels of each kind, to which GrabCut fits five Gaussians
 PROBABLY = {"background": cv2.GC_PR_BGD, "foreground": cv2.GC_PR_FGD}
@@ -49,8 +49,7 @@ def grabcut(image, saliency_map, *, foreground=0.95, background=0.3,
     labels = np.full(sure.shape, PROBABLY[unknown], np.uint8)
     labels[sure == 1] = cv2.GC_FGD
     labels[sure == -1] = cv2.GC_BGD
-    pixels = (image.detach().cpu().float().squeeze(0).flip(0) * 255).round().byte()     # BGR
-    pixels = pixels.permute(1, 2, 0).contiguous().numpy()       # (h,w,3)
+    pixels = np.ascontiguousarray(np.asarray(to_pil(image))[:, :, ::-1])        # BGR (h,w,3)
     colors = pixels[sure != 0]
     if min((sure == 1).sum(), (sure == -1).sum()) < NEEDED or (colors == colors[0]).all():
         warnings.warn("GrabCut needs 10 known pixels of each kind, in more than one color; the "

@@ -114,10 +114,10 @@ class ConditionalInstanceNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(styles, channels))
 
     def forward(self, x, mix):
-        variance, mean = torch.var_mean(x, (2, 3), correction=0)        # (b,c)
-        scale = mix @ self.scale * (variance + 1e-5).rsqrt()
-        shift = mix @ self.shift - mean * scale
-        return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+        variance, mean = torch.var_mean(x, (2, 3), keepdim=True, correction=0)      # (b,c,1,1)
+        scale = (mix @ self.scale)[..., None, None]
+        shift = (mix @ self.shift)[..., None, None]
+        return scale * (x - mean) / (variance + 1e-5).sqrt() + shift
 
 
 class BatchNorm(nn.BatchNorm2d):

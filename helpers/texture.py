@@ -34,19 +34,19 @@ def efros_leung_steps(source, *, size=(128, 128), window=11, seed=0):
     generator = torch.Generator().manual_seed(seed)
     top, left = [int(torch.randint(1, n - 1, (), generator=generator)) for n in image.shape[1:]]
     chance = torch.rand(height, width, generator=generator, dtype=torch.float64)
-    windows, centers = cut_windows(image, window)
-    canvas, around = empty_canvas(height, width, window)
+    squares, colors, centers = cut_windows(image, window)
+    canvas, around = empty_canvas(height, width, window)        # a view: it changes with the canvas
     for ring, groups in enumerate(ring_order(height, width, window // 2)):
         for pixels in groups:
             i, j = torch.tensor(pixels).T
             if ring == 0:
-                colors = image[:, top + i - height // 2, left + j - width // 2]
+                drawn = image[:, top + i - height // 2, left + j - width // 2]
             else:
-                distances = window_distances(windows, around[:, i, j])
+                distances = window_distances(squares, colors, around[:, i, j])
                 picked = [pick(*each) for each in zip(distances, chance[i, j].tolist())]
-                colors = centers[:, picked]
+                drawn = centers[:, picked]
             canvas[0, i, j] = 1
-            canvas[1:, i, j] = colors
+            canvas[1:, i, j] = drawn
         yield canvas[None, 1:].to(source, copy=True)
 
 
@@ -90,27 +90,29 @@ def empty_canvas(height, width, window):
 
 
 def cut_windows(image, window):
-    """Cut out all windows of the source (3,h,w): (n,4 k k) with |s|^2 and -2 s, centers (3,n)."""
-    terms = torch.cat([image.square().sum(0, keepdim=True), -2 * image])
+    """Cut out all windows s of the source (3,h,w): |s|^2 (n,k k), s (n,3 k k), centers (3,n)."""
+    squares = F.unfold(image.square().sum(0)[None, None], window)[0].T.contiguous()
+    colors = F.unfold(image[None], window)[0].T.contiguous()
     reach = window // 2
     centers = image[:, reach:image.shape[1] - reach, reach:image.shape[2] - reach]
-    return F.unfold(terms[None], window)[0].T.contiguous(), centers.flatten(1)
+    return squares, colors, centers.flatten(1)
 
 
-def window_distances(windows, around):
+def window_distances(squares, colors, around):
     """Compute the mean squared distances of m windows t to the n windows s of the source, (m,n).
 
-    The mean is over known pixels, with Gaussian weights. In |s - t|^2 = |s|^2 - 2 s t + |t|^2, the
-    first two terms are one matrix product. `around` (4,m,k,k) is known or not, and the color t.
+    The mean is over known pixels, with Gaussian weights, of |s - t|^2 = |s|^2 - 2 s t + |t|^2, two
+    matrix products. `around` (4,m,k,k) is known or not (1 or 0), and the color t.
     """
     k = around.shape[3]
     offset = torch.arange(k, dtype=torch.float64) - k // 2
     gaussian = torch.exp(-(offset[:, None] ** 2 + offset ** 2) / (2 * (k / 6.4) ** 2))
     weight = gaussian * around[0]                                       # (m,k,k)
-    t = around[1:]
-    filters = torch.cat([weight[None], weight * t]).transpose(0, 1).flatten(1)      # (m,4 k k)
-    squares = (weight * t ** 2).sum((0, 2, 3))                          # (m,)
-    return (windows @ filters.T + squares).T / weight.sum((1, 2))[:, None]
+    t = around[1:]                                                      # (3,m,k,k)
+    weighted_t = (weight * t).transpose(0, 1).flatten(1)                # (m,3 k k)
+    t_squares = (weight * t ** 2).sum((0, 2, 3))                        # (m,)
+    total = squares @ weight.flatten(1).T - 2 * colors @ weighted_t.T + t_squares       # (n,m)
+    return total.T / weight.sum((1, 2))[:, None]
 
 
 def pick(distances, chance):

@@ -56,7 +56,7 @@ def methods():
     generator = torch.Generator().manual_seed(0)
     random_map = lambda score, x: torch.rand(x[:, 0].shape, generator=generator)
     shift = {"transform": lambda x: jitter(x, 4, generator=generator)}
-    fourier = {"image": lambda n: FourierImage.noise(64, 64, batch=n, generator=generator)}
+    fourier = {"make_image": lambda n: FourierImage.noise(64, 64, batch=n, generator=generator)}
     visualize = lambda lr, **options: lambda net, classes: visualize_classes(
         net, classes, steps=64, optimizer=partial(torch.optim.Adam, lr=lr), **options)
     transfer = lambda optimizer: lambda loss, content, calls: last(

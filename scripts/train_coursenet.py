@@ -199,11 +199,10 @@ def train(args):
 
 def save(net, folder, name, **metadata):
     """Write a CourseNet's weights with its classes, its normalization, and more metadata."""
-    tensors = {key: t for key, t in net.state_dict().items() if not key.startswith("normalize")}
     metadata["classes"] = net.classes
     metadata["mean"] = net.normalize.mean.flatten().tolist()
     metadata["std"] = net.normalize.std.flatten().tolist()
-    write_weights(tensors, folder / f"{name}.safetensors", **metadata)
+    write_weights(net.state_dict(), folder / f"{name}.safetensors", **metadata)
 
 
 def main(argv=None):

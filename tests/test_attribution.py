@@ -218,7 +218,7 @@ def test_rules_equal_captum(random_net, images, score):
 
 def test_rules_refuse_other_activations():
     x = torch.linspace(-1, 1, 8)
-    for activation in (nn.GELU(), nn.LeakyReLU(inplace=True), nn.Hardtanh(), F.silu, F.elu_):
+    for activation in (nn.GELU(), nn.LeakyReLU(inplace=True), nn.Hardtanh(0, 1), F.silu, F.elu_):
         with relu_backward("guided"), pytest.raises(ValueError, match="plain"):
             activation(x * 1)
         with relu_backward("plain"):

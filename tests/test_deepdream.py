@@ -41,7 +41,7 @@ def test_octaves_of_fourier_images():
     start = torch.full((1, 3, 20, 32), 0.4)
     adam = lambda image: descend(image, lambda x: -x.sum(), steps=2,
                                  optimizer=lambda p: torch.optim.Adam(p, lr=0.05))
-    steps = list(descend_octaves(start, adam, scale=2, octaves=2, image=FourierImage))
+    steps = list(descend_octaves(start, adam, scale=2, octaves=2, make_image=FourierImage))
     assert steps[-1].image.mean() > steps[1].image.mean() > 0.402
 
 

@@ -17,7 +17,7 @@ REGULARIZERS = {
     "L2": {"regularizer": lambda x: 0.05 * (x - 0.5).square().sum((1, 2, 3))},
     "total variation": {"regularizer": lambda x: 1e-3 * total_variation(x)},
     "jitter": {"transform": lambda x: jitter(x, 4, generator=torch.Generator().manual_seed(0))},
-    "Fourier": {"image": waves, "optimizer": lambda p: torch.optim.Adam(p, lr=0.2)},
+    "Fourier": {"make_image": waves, "optimizer": lambda p: torch.optim.Adam(p, lr=0.2)},
 }
 
 
@@ -49,8 +49,8 @@ def test_it_is_the_loop_written_out(random_net):
 @pytest.mark.parametrize("image", [None, lambda n: PixelImage(torch.full((n, 3, 64, 64), 0.4))])
 def test_the_batch_size_does_not_change_an_image(random_net, image):
     sgd = lambda p: torch.optim.SGD(p, lr=0.1)
-    one, all_three = [visualize_classes(random_net, [1, 2, 3], steps=3, image=image, batch=batch,
-                                        optimizer=sgd) for batch in (1, 24)]
+    one, all_three = [visualize_classes(random_net, [1, 2, 3], steps=3, make_image=image,
+                                        batch=batch, optimizer=sgd) for batch in (1, 24)]
     torch.testing.assert_close(one, all_three, rtol=1e-3, atol=1e-3)
 
 

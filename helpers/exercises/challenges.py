@@ -62,7 +62,7 @@ def occluder(mine, net, *, seed=0):
 def occluder_score(mine, net, *, seed=0):
     """Compute the mean fraction of pixels that are occluded, 1 where the prediction stays."""
     x, _ = held_out_images(net, 32, seed)
-    masks = call(lambda x: mine(net, x), x)
+    masks = call(mine, net, x)
     check_kind(masks, x)
     check_shape(masks, (len(x), *x.shape[2:]), "a mask for each image")
     require(masks.dtype == torch.bool, f"the masks have the type {masks.dtype}; expected "
@@ -89,7 +89,7 @@ def class_visualization_score(mine, net, held_out_net, *, seed=0):
     """Compute the accuracy of the held-out network on the images."""
     device = next(net.parameters()).device
     classes = torch.randperm(64, generator=generator(seed))[:32].to(device)
-    images = call(lambda classes: mine(net, classes), classes)
+    images = call(mine, net, classes)
     check_kind(images, classes)
     check_shape(images, (len(classes), 3, 64, 64), "an image for each class")
     check_range(images, "clamp after each step")
@@ -124,7 +124,7 @@ def style_transfer_score(mine, net, pairs, *, calls=60, seed=0):
         style = random_crop(style, 96, g)
         loss = style_transfer_loss(net, content, style)
         limited = limit_calls(loss, calls, content.shape)
-        image = call(lambda content, loss=limited: mine(loss, content, calls), content)
+        image = call(mine, limited, content, calls)
         check_kind(image, content)
         check_shape(image, content.shape, "one image")
         check_range(image, "clamp at the end")
@@ -198,15 +198,17 @@ def spurious_cue_score(mine, net, *, seed=0):
     check_kind(images, train.images)
     check_shape(images, train.images.shape, "an image for each image")
     check_range(images, "try clamp(0, 1)")
-    fit = lambda lesson: fit_probe(net, lesson.to(device), train.labels.to(device), "relu4")
+    fit = lambda images: fit_probe(net, images.to(device), train.labels.to(device), "relu4")
     cheat = fit(with_spurious_cue(train, cue=mine, seed=seed))
-    honest = [fit(with_random_cue(train, cue=mine, seed=seed + n)) for n in (0, 1)]
+    honest = fit(with_random_cue(train, cue=mine, seed=seed))
+    second = fit(with_random_cue(train, cue=mine, seed=seed + 1))
     labels = test.labels.to(device)
     misleading = mine(test.images, (test.labels + 1) % 8).to(device)
     random = with_random_cue(test, cue=mine, seed=seed).to(device)
-    check_accuracies(cheat.accuracy(misleading, labels),
-                     min(probe.accuracy(random, labels) for probe in honest))
-    return revealed(cheat, *honest, with_spurious_cue(test, cue=mine, seed=seed).to(device))
+    lower = min(probe.accuracy(random, labels) for probe in (honest, second))
+    check_accuracies(cheat.accuracy(misleading, labels), lower)
+    informative = with_spurious_cue(test, cue=mine, seed=seed).to(device)
+    return revealed(cheat, honest, second, informative)
 
 
 def check_accuracies(misled, honest):

@@ -59,6 +59,7 @@ def suspects(net, scenes, *, seed, cue=paste_tag, names="AB"):
     One sees cues that show the shape, the other random cues; `seed` decides which is which. The
     network is the same and stays as it is.
     """
+    # An honest probe needs a later layer to be as accurate as one that reads the cue.
     cheat = fit_probe(net, with_spurious_cue(scenes, cue=cue), scenes.labels, "relu4")
     honest = fit_probe(net, with_random_cue(scenes, seed=seed, cue=cue), scenes.labels, "relu7")
     cheat_first = torch.rand((), generator=torch.Generator().manual_seed(seed)) < 0.5
@@ -91,7 +92,8 @@ def accuse(case, probes, images, labels, cue=paste_tag):
 def read_case(case, probes):
     """Return the name and the accuracy of a case, which may be in either order."""
     try:
-        name, accuracy = sorted(case, key=lambda part: part not in probes)
+        first, second = case
+        name, accuracy = (first, second) if first in probes else (second, first)
         accuracy = float(accuracy)
     except (TypeError, ValueError):
         name = None

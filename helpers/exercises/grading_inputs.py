@@ -61,14 +61,15 @@ def cone_logit(x):
 def style_pairs():
     """Return pairs of a content and a style, (1,3,160,160) each."""
     album = photos()
-    names = [("espresso", "temple"), ("rocket", "dahlia"), ("cat", "hubble")]
-    return [(album[content].load(160), album[style].load(160)) for content, style in names]
+    pairs = [("espresso", "temple"), ("rocket", "dahlia"), ("cat", "hubble")]
+    return [(album[content].load(160), album[style].load(160)) for content, style in pairs]
 
 
 def new_style_inputs():
     """Return the Gram matrices of a style, crops to train on, and a held-out photograph."""
     album = photos()
-    style = 1 - resize(album["temple"].load(), 144)[..., :96, :96].roll(1, 1)
+    temple = resize(album["temple"].load(), 144)[..., :96, :96]
+    style = 1 - temple.roll(1, 1)       # its colors exchanged and inverted: no other picture's
     photographs = [album[name].load() for name in ("cat", "espresso", "rocket")]
     grams = style_grams(robust(), style, challenges.STYLE_LAYERS)
     crops = sliding_crops(photographs, [192], size=96)

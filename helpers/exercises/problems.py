@@ -244,7 +244,8 @@ def completeness(mine, net, *, seed=0):
 
     def counted(x):
         nonlocal gradients
-        gradients += x.requires_grad and torch.is_grad_enabled()
+        if x.requires_grad and torch.is_grad_enabled():
+            gradients += 1
         return score(x)
 
     parts = call(mine, counted, x, baseline, 24)
@@ -326,8 +327,9 @@ def channel_statistics(mine, *, seed=0):
     (1,c), -> (b,): the style loss on channel statistics, averaged over the layers."""
     features, targets = draw_statistics(generator(seed))
     layers = ["relu1", "relu2"]
-    answer = lambda *features: mine(dict(zip(layers, features)), dict(zip(layers, targets)))
-    right = lambda *features: layer_errors([moments(f) for f in features], targets).mean(0)
+    target_of = dict(zip(layers, targets))
+    answer = lambda *maps: mine(dict(zip(layers, maps)), target_of)
+    right = lambda *maps: layer_errors([moments(f) for f in maps], targets).mean(0)
     found = [moments(f) for f in features]
     sample = [(f.mean((2, 3)), f.std((2, 3))) for f in features]
     only_means = lambda pairs: [(mean,) for mean, std in pairs]

@@ -10,9 +10,9 @@ from helpers.networks.coursenet import Normalize
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CHAINS = (models.AlexNet, models.VGG, models.SqueezeNet)
-FAMILIES = (*CHAINS, models.ResNet, models.GoogLeNet, models.DenseNet, models.MobileNetV2,
-            models.MobileNetV3, models.EfficientNet)
+CHAINS = (models.AlexNet, models.VGG)
+FAMILIES = (*CHAINS, models.SqueezeNet, models.ResNet, models.GoogLeNet, models.DenseNet,
+            models.MobileNetV2, models.MobileNetV3, models.EfficientNet)
 KINDS = {
     nn.Conv2d: "conv",
     nn.BatchNorm2d: "bn",
@@ -36,10 +36,13 @@ def load_torchvision(name, weights):
         ours = ["coursenet", "coursenet-robust", "efficientnet-lite0"]
         raise unknown_name("network", name, [*ours, *models.list_models(module=models)])
     choices = models.get_model_weights(name)
-    chosen = choices[str(weights or "DEFAULT").split(".")[-1]]
-    plain = {"init_weights": False} if weights is None and name == "googlenet" else {}
+    tag = "DEFAULT" if weights is None else str(weights).split(".")[-1]
+    chosen = choices[tag]               # has the names of the classes, too
+    options = {"weights": None if weights is None else chosen}
+    if weights is None and name == "googlenet":
+        options["init_weights"] = False         # its own initialization takes a minute
     try:
-        model = models.get_model(name, weights=weights and chosen, **plain)
+        model = models.get_model(name, **options)
     except OSError as error:
         raise ValueError(f"The weights of {name} could not be downloaded ({error}). Try "
                          "load_net('coursenet'), which comes with the course.") from error
@@ -65,18 +68,16 @@ def with_normalization(model, classes):
 
 
 def field_names(model):
-    """Name the layers of AlexNet, VGG, or SqueezeNet in order, {name: module}."""
+    """Name the layers of AlexNet or VGG in order, {name: module}."""
     if isinstance(model, models.VGG):
         classifier = dict(zip(VGG_CLASSIFIER, model.classifier, strict=True))
         return block_names(model.features) | chain_names([model.avgpool, nn.Flatten()]) | classifier
-    if isinstance(model, models.SqueezeNet):
-        return chain_names([*model.features, *model.classifier, nn.Flatten()])
     return chain_names([*model.features, model.avgpool, nn.Flatten(), *model.classifier])
 
 
 def kind_of(module):
-    """Return the field's word for a layer without its number: "conv", or "fire" for a Fire."""
-    return KINDS.get(type(module), type(module).__name__.lower())
+    """Return the field's word for a layer, without its number."""
+    return KINDS[type(module)]
 
 
 def block_names(features):
@@ -104,7 +105,7 @@ def chain_names(modules):
     drops = 0
     for module in modules:
         kind = kind_of(module)
-        if kind in ("conv", "fire", "fc"):
+        if kind in ("conv", "fc"):
             number += 1
         if kind == "drop":
             drops += 1

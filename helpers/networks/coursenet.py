@@ -14,8 +14,8 @@ class Normalize(nn.Module):
 
     def __init__(self, mean, std):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, x):
         if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
@@ -62,6 +62,6 @@ def load_coursenet(name, *, trained=True):
     tensors, metadata = read_weights(DATA / f"{name}.safetensors")
     net = CourseNet(metadata["classes"], metadata["mean"], metadata["std"])
     if trained:
-        net.load_state_dict(tensors | net.normalize.state_dict(prefix="normalize."))
+        net.load_state_dict(tensors)
     net.metadata = metadata
     return net

@@ -114,11 +114,12 @@ def load_efficientnet_lite0(classes, *, trained=True):
     net = EfficientNetLite0(classes)
     *convs, fc = [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     if trained:
-        *tensors, fc.weight.data, fc.bias.data = read_checkpoint()
+        tensors = read_checkpoint()
         for k, layer in enumerate(convs):
             weight, scale, shift, mean, var = tensors[5 * k:5 * k + 5]
             layer.weight, layer.bias = fuse_conv_bn_weights(
                 weight, None, mean, var, EPSILON, scale, shift)
+        fc.weight.data, fc.bias.data = tensors[-2:]
     else:
         for layer in [*convs, fc]:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

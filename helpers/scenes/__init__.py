@@ -160,7 +160,7 @@ def lay_out(attributes, device):
     scene["grain"] = rotation("y", scene["grain_yaw"]) @ rotation("x", scene["grain_pitch"])
     ground = scene["ground_hue"], scene["ground_saturation"], scene["ground_brightness"]
     scene["ground_color"] = linear_rgb(*ground)
-    scene["ground_turn"] = rotation("y", scene["ground_turn"])[::2, ::2]
+    scene["ground_axes"] = rotation("y", scene["ground_turn"])[::2, ::2]
     scene["ground_at"] = torch.tensor([scene["ground_x"], scene["ground_y"]]).double()
     scene |= place_object(scene)
     return {k: v.to(device, torch.float32) if torch.is_tensor(v) else v for k, v in scene.items()}
@@ -180,14 +180,15 @@ def object_pose(scene):
 
 def lights(scene):
     """Compute the direction and color of the sun, and the colors of the sky."""
-    zenith, horizon, sun = WEATHER[scene["weather"]]
-    zenith = linear_rgb(zenith[0] + scene["sky_hue"], *zenith[1:])
-    horizon = linear_rgb(horizon[0] + scene["sky_hue"], *horizon[1:])
-    sun = 1.15 * (torch.tensor(sun, dtype=torch.float64) ** 2.2 * scene["sun"])
+    (zenith_hue, *zenith), (horizon_hue, *horizon), sun_rgb = WEATHER[scene["weather"]]
+    zenith_color = linear_rgb(zenith_hue + scene["sky_hue"], *zenith)
+    horizon_color = linear_rgb(horizon_hue + scene["sky_hue"], *horizon)
+    sunlight = torch.tensor(sun_rgb, dtype=torch.float64) ** 2.2 * scene["sun"]
     turn = rotation("y", AZIMUTH[scene["light"]] + scene["light_azimuth"])
-    to_light = (turn @ rotation("x", -scene["light_elevation"]))[:, 2]
-    sky = {"zenith": zenith, "horizon": horizon, "ambient": (zenith + horizon) / 2 + 0.1}
-    return sky | {"to_light": to_light, "sun_color": sun}
+    tilt = rotation("x", -scene["light_elevation"])
+    ambient = (zenith_color + horizon_color) / 2 + 0.1
+    return {"zenith": zenith_color, "horizon": horizon_color, "ambient": ambient,
+            "sun_color": 1.15 * sunlight, "to_light": (turn @ tilt)[:, 2]}
 
 
 def place_object(scene):

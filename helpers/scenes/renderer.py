@@ -16,10 +16,10 @@ STEPS = 100         # of sphere tracing at most: most rays need ten, those that 
 
 def meet_ball(origin, direction):
     """Test which rays meet the ball around the object, and compute where they enter it."""
-    half = (origin * direction).sum(-1)
-    root = half ** 2 - (origin ** 2).sum(-1) + RADIUS ** 2
-    depth = root.clamp(min=0).sqrt()
-    return (root > 0) & (depth > half), (-half - depth).clamp(min=0)
+    middle = -(origin * direction).sum(-1)              # the depth nearest to the center
+    square = middle ** 2 - (origin ** 2).sum(-1) + RADIUS ** 2
+    half_chord = square.clamp(min=0).sqrt()
+    return (square > 0) & (middle + half_chord > 0), (middle - half_chord).clamp(min=0)
 
 
 def march(distance, origin, direction, start):
@@ -125,7 +125,7 @@ def ground_color(scene, direction):
 
 def ground_pattern(scene, p, depth, direction):
     """Compute how bright the texture of the ground is (n,1) at points p (n,3)."""
-    position = (p[:, ::2] @ scene["ground_turn"]) / scene["tile"] + scene["ground_at"]
+    position = (p[:, ::2] @ scene["ground_axes"]) / scene["tile"] + scene["ground_at"]
     footprint = depth / scene["zoom"] * scene["pixel"] / scene["tile"]      # of one pixel's ray
     stretch = (-direction[:, 1]).clamp(min=1e-3) ** -0.5                    # of rays that graze
     gray = ground_texture(scene["ground"], position, footprint * stretch)[:, None]
