@@ -259,7 +259,7 @@ def test_badges_replace_one_address(tmp_path, monkeypatch):
 
 def test_budgets_count_words_and_lines(capsys):
     prose = "Four words, *and* `one`\n\n<details>folded</details>\n\n## References\n\nLong list"
-    folded = new_code_cell("x\n\ny", metadata={"tags": ["hide-input"]})
+    folded = new_code_cell("x\n\ny", metadata={"tags": ["fold"]})
     notebook = new_notebook(cells=[new_markdown_cell(prose), folded, new_code_cell("z")])
     assert budgets.count_words(notebook) == 4
     assert budgets.code_lines(notebook, folded=True) == 2
