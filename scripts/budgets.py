@@ -75,7 +75,7 @@ def main(argv=None):
     one_core = len(getattr(os, "sched_getaffinity", lambda _: "two")(0)) == 1
     for path in find(args.names):
         notebook = nbformat.read(path, as_version=4)
-        cells, words, visible, *seconds = NOTEBOOKS[path.stem]
+        cells, words, visible, *seconds = NOTEBOOKS.get(path.stem, [None] * 5)
         row(path.stem, len(notebook.cells), cells, "cells")
         row("", count_words(notebook), words, "words")
         row("", code_lines(notebook, folded=False), visible, "visible lines of code")
