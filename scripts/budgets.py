@@ -22,8 +22,8 @@ NOTEBOOKS = {   # cells, words, visible lines of code, seconds on two cores, on 
     "04_summary": (60, 3000, None, 90, 120),
     "05_problems": (60, None, None, 60, 90),
 }
-FOLDS = re.compile(r"<details>.*?</details>|^#+ (?:References|Papers|.*[Cc]redits)$.*?(?=^#|\Z)",
-                   re.S | re.M)
+FOLDS = re.compile(r"<details>.*?</details>|"
+                   r"^#+ (?:References|Papers|[^\n]*[Cc]redits)$.*?(?=^#|\Z)", re.S | re.M)
 
 
 def row(name, value, most, unit):
