@@ -27,6 +27,14 @@ def evaluate(score, x):
     return y
 
 
+def class_score(net, classes, output=lambda logits: logits):
+    """Return the score of each image's class; classes (b,), or (1,) for copies of one image.
+
+    It is the logit, or an `output` of the logits, such as their softmax.
+    """
+    return lambda x: output(net(x)).gather(1, classes.expand(len(x))[:, None])[:, 0]
+
+
 def gradient_of(score, x):
     """Compute the gradient of a score at any pixels, even outside of [0, 1]: (b,3,h,w)."""
     with torch.enable_grad():

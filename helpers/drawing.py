@@ -55,16 +55,12 @@ def outline(image, mask, *, color=(1.0, 0.9, 0.0), width=2):
     return drawn
 
 
-def draw_trimap(image, trimap, *, every=8):
-    """Draw a trimap (1,h,w) on its image (1,3,h,w) as dots: red where it is 1, blue where -1."""
+def draw_trimap(image, trimap):
+    """Tint an image (1,3,h,w) by its trimap (1,h,w): red where it is 1, blue where it is -1."""
     drawn = image.detach().cpu().clone()
-    side = max(2, every // 3)
-    for top in range(every // 3, drawn.shape[2] - side, every):
-        for left in range(every // 3, drawn.shape[3] - side, every):
-            label = int(trimap[0, top, left])
-            if label:
-                color = drawn.new_tensor((0.9, 0.1, 0.1) if label > 0 else (0.1, 0.3, 1.0))
-                drawn[0, :, top:top + side, left:left + side] = color[:, None, None]
+    for label, color in ((1, (0.9, 0.1, 0.1)), (-1, (0.1, 0.3, 1.0))):
+        chosen = (trimap[0] == label).cpu()
+        drawn[0][:, chosen] = 0.4 * drawn[0][:, chosen] + 0.6 * torch.tensor(color)[:, None]
     return drawn
 
 
@@ -114,21 +110,13 @@ def with_frame(image, color, width=2):
 def crop_boxes(images, boxes, side):
     """Crop one box (top, left, bottom, right) of `boxes` (k,4) from each image: (k,3,side,side).
 
-    A smaller crop is padded with gray: beyond the image's border where the box ends there.
+    A box that ends at the image's border is smaller; beyond the border the crop is gray.
     """
     crops = []
     for image, box in zip(images.detach().cpu(), boxes.tolist(), strict=True):
         top, left, bottom, right = box
-        across = padding(left, right, image.shape[2], side)
-        down = padding(top, bottom, image.shape[1], side)
-        crops.append(F.pad(image[:, top:bottom, left:right], across + down, value=0.5))
+        y = side + (top or bottom - side)       # in the padded image
+        x = side + (left or right - side)
+        padded = F.pad(image, [side] * 4, value=0.5)
+        crops.append(padded[:, y:y + side, x:x + side])
     return torch.stack(crops)
-
-
-def padding(first, last, length, side):
-    """Compute how many pixels fill first..last, of `length`, up to `side`: before and after it."""
-    missing = side - (last - first)
-    before = missing if first == 0 else 0
-    if first == 0 and last == length:
-        before = missing // 2
-    return before, missing - before

@@ -53,28 +53,27 @@ def show(pictures, titles=(), *, figure=None, columns=None, row_titles=(), width
          signed=False, limits=None):
     """Show images (3,h,w) or (n,3,h,w) and maps (h,w) or (1,h,w) in a grid, as one image.
 
-    `pictures` is a tensor, a list, or a dict with the titles as keys; `titles` are one for each
-    picture or column. A picture is at most `width` pixels wide; pixels of a small one stay sharp
-    squares. Maps are drawn by `heat`, each in its own range. With `limits`, (low, high) or
-    "shared", all have the same one, and a color bar shows it.
+    `pictures` is a tensor, a list, or a dict with the titles as keys; there is a title for each
+    picture or for each column. A picture is at most `width` pixels wide; pixels of a small one stay
+    sharp squares. Maps are drawn by `heat`, each in its own range, or, with a color bar, from
+    `limits`, (low, high).
     """
     if isinstance(pictures, dict):
         titles = list(pictures)
         pictures = list(pictures.values())
-    pictures = unpack(pictures)
-    columns = columns or ceil(len(pictures) / ceil(len(pictures) / 8))
-    low, high = shared_limits(pictures, signed) if limits == "shared" else limits or (None, None)
+    low, high = limits or (None, None)
     images = [x[None] if x.ndim == 3 else heat(x, signed=signed, low=low, high=high)
-              for x in pictures]
-    row_lines = [wrap(title, 12) for title in row_titles]
-    left = GAP + GAP * bool(row_lines)
-    left += LETTER * max([len(line) for lines in row_lines for line in lines], default=0)
+              for x in unpack(pictures)]
+    columns = columns or ceil(len(images) / ceil(len(images) / 8))
+    if len(titles) not in (0, columns, len(images)):
+        raise ValueError(f"Got {len(titles)} titles for {len(images)} pictures in {columns} "
+                         "columns; expected one for each picture or one for each column.")
+    left = GAP + (LETTER * max(map(len, row_titles)) + GAP if row_titles else 0)
     room = (WIDEST - left - BAR * bool(limits)) // columns - GAP
-    tiles = fit(images, min(width, room))
-    titles = for_each(titles, columns, len(tiles))
-    fig = draw_grid(tiles, titles, row_lines, columns, left, room)
+    tiles = [fit(x, min(width, room)) for x in images]
+    fig = draw_grid(tiles, titles, row_titles, columns, left)
     if limits:
-        add_colorbar(fig, -high if signed else low, high, "RdBu_r" if signed else "inferno")
+        add_colorbar(fig, low, high, "RdBu_r" if signed else "inferno")
     files = [encode(fig, "png"), encode(fig, "jpeg")]       # exact pixels, where that is smaller
     publish(min(files, key=lambda file: len(file[1])), figure, titles)
 
@@ -93,42 +92,24 @@ def unpack(pictures):
     return [pictures.detach().float().cpu()]
 
 
-def shared_limits(pictures, signed):
-    """Return the smallest and the largest value of all maps, or, if signed, -m and m."""
-    values = torch.cat([picture.flatten() for picture in pictures if picture.ndim == 2])
-    largest = float(values.abs().max())
-    return (-largest, largest) if signed else (float(values.min()), float(values.max()))
+def fit(image, width):
+    """Enlarge an image (1,3,h,w) by a whole factor up to `width`, or shrink it: bytes (h,w,3)."""
+    h, w = image.shape[2:]
+    factor = width // w
+    if factor == 0:
+        image = resize(image, (ceil(h * width / w), width))
+    else:
+        image = image.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return np.asarray(to_pil(image))
 
 
-def fit(images, width):
-    """Enlarge small images (1,3,h,w) by whole factors up to `width`; resize the others to suit."""
-    sides = [x.shape[-1] for x in images]
-    enlarged = [width // side * side for side in sides if 2 * side <= width]
-    common = max(enlarged) if enlarged else min(width, max(sides))
-    tiles = []
-    for x, side in zip(images, sides):
-        if 2 * side <= width:
-            x = x.repeat_interleave(width // side, 2).repeat_interleave(width // side, 3)
-        elif side != common:
-            x = resize(x, (ceil(x.shape[2] * common / side), common))
-        tiles.append(np.asarray(to_pil(x)))
-    return tiles
-
-
-def for_each(titles, columns, count):
-    """Return a title for each picture, empty ones below those of the columns."""
-    if len(titles) not in (0, columns, count):
-        raise ValueError(f"Got {len(titles)} titles for {count} pictures in {columns} columns; "
-                         "expected one for each picture or one for each column.")
-    return [*titles, *[""] * (count - len(titles))]
-
-
-def draw_grid(tiles, titles, row_lines, columns, left, room):
-    """Draw tiles (h,w,3) in rows, with titles above them and lines of text at the left."""
-    words = [LETTER * len(word) for title in titles for word in title.split()]
-    side = min(room, max([*words, *[tile.shape[1] for tile in tiles]]))
+def draw_grid(tiles, titles, row_titles, columns, left):
+    """Draw tiles (h,w,3) in rows, with titles above them and at the left."""
+    longest = max([len(word) for title in titles for word in title.split()], default=0)
+    side = max(LETTER * longest, *[tile.shape[1] for tile in tiles])
     lines = [[part for line in title.splitlines() for part in wrap(line, side // LETTER)]
              for title in titles]
+    lines += [[]] * (len(tiles) - len(titles))
     rows = [slice(k, k + columns) for k in range(0, len(tiles), columns)]
     heights = [max(map(len, tiles[row])) for row in rows]
     spaces = [GAP + LINE * max(map(len, lines[row])) for row in rows]
@@ -142,9 +123,9 @@ def draw_grid(tiles, titles, row_lines, columns, left, room):
         top = height - tops[row]
         fig.figimage(tile, middle - tile.shape[1] // 2, top - (heights[row] + len(tile)) // 2)
         fig.text(middle, top + 3, "\n".join(lines[k]), ha="center", va="bottom", **pixels)
-    for text, top, inside in zip(row_lines, tops, heights):
+    for title, top, inside in zip(row_titles, tops, heights):
         middle = height - top - inside // 2
-        fig.text(left - GAP, middle, "\n".join(text), ha="right", va="center", **pixels)
+        fig.text(left - GAP, middle, title, ha="right", va="center", **pixels)
     return fig
 
 
@@ -169,21 +150,15 @@ def curves(lines, x=None, *, baselines=None, figure=None, percent=False, **optio
     n positions, numbers or names. Options go to matplotlib: xlabel="steps", xscale="log".
     """
     axes = new_axes(380, percent and "y", **options)
-    styles = cycle(["o-", "s-", "^-", "D-"])
     grays = cycle(["--", ":", "-."])
-    ends = []
     for name, values, color in in_colors(lines, baselines):
         mean, low, high = estimate(values, 1)
         x = range(len(mean)) if x is None else x
         mean, low, high = (np.broadcast_to(value, len(x)) for value in (mean, low, high))
-        style = next(grays if color == GRAY else styles)
-        line, = axes.plot(x, mean, style, color=color, label=name, markevery=ceil(len(x) / 20))
+        axes.plot(x, mean, next(grays) if color == GRAY else "o-", color=color, label=name)
         axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-        ends.append((mean[-1], line))
-    ends.sort(key=lambda end: end[0], reverse=True)
-    lines = [line for _, line in ends]      # the legend follows the curves' order at their ends
-    axes.figure.legend(handles=lines, loc="outside right center", frameon=False)
-    publish(encode(axes.figure, "png"), figure, [line.get_label() for line in lines])
+    axes.figure.legend(loc="outside right center", frameon=False)
+    publish(encode(axes.figure, "png"), figure, [*lines, *(baselines or {})])
 
 
 def bars(values, groups, *, baselines=None, figure=None, percent=False, **options):
@@ -271,7 +246,7 @@ def animation(frames, *, figure=None, width=320, fps=12):
 
     It is an animated PNG, because GitHub, PDF, and nbconvert do not show image/gif.
     """
-    tiles = fit([frame[None] for frame in unpack(frames)], width)
+    tiles = [fit(frame[None], width) for frame in unpack(frames)]
     palette = Image.fromarray(np.concatenate(tiles)).quantize(128)
     first, *rest = [Image.fromarray(tile).quantize(palette=palette, dither=0) for tile in tiles]
     buffer = io.BytesIO()
@@ -325,7 +300,7 @@ def credits(*names):
 def png(image, width=WIDTH):
     """Encode an image (1,3,h,w) as a PNG at most `width` pixels wide, quickly rather than small."""
     buffer = io.BytesIO()
-    Image.fromarray(fit([image], width)[0]).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(fit(image, width)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -78,11 +78,11 @@ def to_pil(image):
 
 
 def load_tiles(path, side):
-    """Load a mosaic of square tiles without gaps, row by row, as (n,3,side,side)."""
+    """Load a mosaic of square tiles without gaps, row by row, as bytes (n,3,side,side)."""
     with Image.open(path) as mosaic:
-        x = to_tensor(mosaic.convert("RGB"))[0]
-    tiles = x.unfold(1, side, side).unfold(2, side, side)       # (3,rows,columns,side,side)
-    return tiles.flatten(1, 2).transpose(0, 1).contiguous()
+        x = torch.from_numpy(np.array(mosaic.convert("RGB")))
+    tiles = x.unfold(0, side, side).unfold(1, side, side)       # (rows,columns,3,side,side)
+    return tiles.flatten(0, 1)
 
 
 def pair(size):

@@ -66,13 +66,6 @@ def reflect_pad_crop(*images, border=16, generator=None):
     return [x[..., top:top + height + border, left:left + width + border] for x in padded]
 
 
-def random_scale(images, low=0.9, high=1.1, *, generator=None):
-    """Scale images (b,c,h,w) by a random factor from low to high; their size changes with it."""
-    factor = uniform(low, high, generator)
-    size = tuple(max(1, round(factor * side)) for side in images.shape[2:])
-    return rescale(images, size, "bilinear")
-
-
 def random_rotate(images, degrees, *, generator=None):
     """Rotate images (b,c,h,w) by up to `degrees` either way; corners reflect the border."""
     angle = math.radians(uniform(-degrees, degrees, generator))

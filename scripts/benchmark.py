@@ -13,8 +13,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from common import interval, own_score, write_table
+from common import interval, write_table
 from helpers import attribution
+from helpers.attribution import class_score
 from helpers.baselines import center_prior, color_contrast, high_pass
 from helpers.features import extract_features
 from helpers.metrics import deletion, insertion, pointing_game, relevance_mass
@@ -43,8 +44,8 @@ def with_probe(net, scenes):
 def heat_maps(net, random_net, name, x, classes, generator):
     """Compute the maps of all methods, name -> (b,h,w); lengths in pixels grow with the image."""
     side = x.shape[-1]
-    score = own_score(net, classes)
-    log_probability = own_score(net, classes, partial(torch.log_softmax, dim=1))
+    score = class_score(net, classes)
+    log_probability = class_score(net, classes, partial(torch.log_softmax, dim=1))
     path = {"baseline": x.mean((2, 3), keepdim=True), "steps": 16}
     blurred = gaussian_blur(x, side / 14).clamp(0, 1)
     window = side * 3 // 32
@@ -53,7 +54,7 @@ def heat_maps(net, random_net, name, x, classes, generator):
         "center": center_prior(x),
         "color contrast": color_contrast(x),
         "high-pass": high_pass(x, side / 13),
-        "saliency, random network": attribution.saliency(own_score(random_net, classes), x),
+        "saliency, random network": attribution.saliency(class_score(random_net, classes), x),
         "saliency": attribution.saliency(score, x),
         "SmoothGrad": attribution.smooth_grad(score, x, samples=16, sigma=0.15),
         "integrated gradients": attribution.integrated_gradients(score, x, **path).sum(1).abs(),
@@ -74,7 +75,7 @@ def measure(net, name, scenes, labels):
     parts = []
     batches = zip(scenes.images.split(BATCH), labels.split(BATCH), scenes.masks.split(BATCH))
     for x, classes, masks in batches:
-        probability = own_score(net, classes, partial(torch.softmax, dim=1))
+        probability = class_score(net, classes, partial(torch.softmax, dim=1))
         maps = heat_maps(net, random_net, name, x, classes, generator)
         maps["ground-truth mask"] = masks.float()       # the upper bound of two measures
         stack = torch.stack(list(maps.values()))        # (methods,b,h,w)

@@ -9,11 +9,6 @@ from helpers.metrics import bootstrap_ci
 from helpers.networks import DATA
 
 
-def own_score(net, classes, output=lambda logits: logits):
-    """Return the score of each image's own class; classes (b,), or (1,) for copies of one image."""
-    return lambda x: output(net(x)).gather(1, classes.expand(len(x))[:, None])[:, 0]
-
-
 def interval(values):
     """Compute the mean of values (n,) and its 95% bootstrap interval, [mean, low, high]."""
     values = values.float()

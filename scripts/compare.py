@@ -27,8 +27,6 @@ from helpers.style import style_features, style_grams, style_transfer
 from helpers.transforms import reflect_pad_crop
 
 K = 70      # the class whose score is explained
-
-
 close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-4)
 
 

@@ -14,15 +14,10 @@ from common import interval, write_table
 from helpers.images import load_image, resize
 from helpers.networks import load_net
 from helpers.optimization import last
-from helpers.style import CONTENT, LAYERS, style_grams, style_transfer
+from helpers.style import LAYERS, style_grams, style_transfer
 
 SIZE = {"coursenet": 64, "coursenet-robust": 64, "efficientnet-lite0": 224}
 TEXTURES = 6
-# Which network transfers the style: layers without the pixels, content layer, sizes.
-MAKERS = {
-    "efficientnet-lite0": (LAYERS[1:], CONTENT, (112, 224)),
-    "coursenet-robust": ([f"relu{k}" for k in range(1, 6)], "relu3", (64, 128)),
-}
 
 
 def read_photos(folder, nets):
@@ -39,14 +34,13 @@ def predict(net, x, names, size):
     return torch.cat([net(resize(part, size))[:, columns].argmax(1) for part in x.split(8)])
 
 
-def conflicts(net, photos, shape, texture, style_weight, layers, content_layer, sizes):
-    """Give photographs the textures of others, (n,3,h,w)."""
+def conflicts(net, photos, shape, texture, style_weight):
+    """Give photographs the textures of others, (n,3,224,224)."""
     images = []
     for s, t in zip(shape.split(TEXTURES), texture.split(TEXTURES)):
-        content = resize(photos[s], sizes[-1])
-        grams = style_grams(net, photos[t], layers)
-        steps = style_transfer(net, content, grams, content_layer=content_layer, sizes=sizes,
-                               steps=(50, 40), style_weight=style_weight)
+        grams = style_grams(net, photos[t], LAYERS[1:])     # without the pixels
+        steps = style_transfer(net, photos[s], grams, sizes=(112, 224), steps=(50, 40),
+                               style_weight=style_weight)
         images.append(last(steps).image)
     return torch.cat(images)
 
@@ -71,16 +65,15 @@ def main(argv=None):
     step = torch.arange(1, TEXTURES + 1) * max(1, n // (TEXTURES + 1))
     texture = (shape + step.repeat(n)) % n
     table = {"classes": names}
-    for maker, options in MAKERS.items():
-        for weight in (3.0, 30.0):
-            x = conflicts(nets[maker], photos, shape, texture, weight, *options)
-            row = table[f"{maker}, style weight {weight:g}"] = {}
-            for name, net in nets.items():
-                correct = predict(net, photos, names, SIZE[name]) == torch.arange(n)
-                fair = correct[shape] & correct[texture]    # it knows both
-                predicted = predict(net, x[fair], names, SIZE[name])
-                row[name] = shape_bias(predicted, shape[fair], texture[fair])
-            print(maker, weight, row, flush=True)
+    for weight in (3.0, 30.0):
+        x = conflicts(nets["efficientnet-lite0"], photos, shape, texture, weight)
+        row = table[f"style weight {weight:g}"] = {}
+        for name, net in nets.items():
+            correct = predict(net, photos, names, SIZE[name]) == torch.arange(n)
+            fair = correct[shape] & correct[texture]    # it knows both
+            predicted = predict(net, x[fair], names, SIZE[name])
+            row[name] = shape_bias(predicted, shape[fair], texture[fair])
+        print(weight, row, flush=True)
     if args.write:
         write_table("cue_conflict", table)
 

@@ -8,6 +8,9 @@ import re
 from functools import partial
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
+
 from helpers.feature_visualization import in_top_k, visualize_classes
 from helpers.networks import DATA, load_net
 from helpers.optimization import NormalizedGradient
@@ -18,6 +21,21 @@ from train_coursenet import accuracy
 PAIR = ("coursenet", "coursenet-robust")
 
 
+def neighbor_cosine(filters):
+    """Compute the cosine similarity of neighboring weights (n,3,h,w): the lower quartile."""
+    pairs = [(filters[..., 1:], filters[..., :-1]), (filters[..., 1:, :], filters[..., :-1, :])]
+    similarity = [F.cosine_similarity(a.flatten(1), b.flatten(1)) for a, b in pairs]
+    return torch.stack(similarity).mean(0).quantile(0.25).item()
+
+
+def high_frequencies(filters):
+    """Compute the fraction of energy above 0.3 cycles per pixel (n,3,h,w): the largest."""
+    energy = torch.fft.fft2(filters - filters.mean((2, 3), keepdim=True)).abs().square().sum(1)
+    frequency = torch.fft.fftfreq(filters.shape[-1]).abs()
+    high = torch.maximum(frequency[:, None], frequency) > 0.3
+    return (energy[:, high].sum(1) / energy.sum((1, 2))).max().item()
+
+
 def figures(net, other, images, labels):
     """Measure all figures of one network; the other one classifies its class visualizations."""
     classes = range(len(net.classes))
@@ -26,21 +44,22 @@ def figures(net, other, images, labels):
     pictures = visualize_classes(net, classes, steps=100,
                                  optimizer=partial(NormalizedGradient, lr=0.5))
     return {
+        "conv1: cosine similarity of neighboring weights, lower quartile":
+            neighbor_cosine(net.conv1.weight),
+        "conv1: energy of high frequencies, worst filter": high_frequencies(net.conv1.weight),
         "photographs, top-1": accuracy(net, images, labels),
         "photographs, top-1, after a 20-step l2 attack of 1.0":
             accuracy(net, images, labels, epsilon=1.0),
         "shipped scenes, top-1": accuracy(net, (world.images * 255).round().byte(), shapes),
         "its class visualizations classified correctly by the other":
             in_top_k(other, pictures, classes).float().mean().item(),
-        "parameters": sum(p.numel() for p in net.parameters()),
     }
 
 
 def table(first, second):
     """Format the figures of both networks as a Markdown table."""
-    show = lambda value: f"{value:,}" if isinstance(value, int) else f"{value:.1%}"
     rows = [f"| | {' | '.join(PAIR)} |", "|---|---|---|"]
-    rows += [f"| {name} | {show(first[name])} | {show(second[name])} |" for name in first]
+    rows += [f"| {name} | {first[name]:.3f} | {second[name]:.3f} |" for name in first]
     return "\n".join(rows)
 
 

@@ -11,8 +11,8 @@ import warnings
 import torch
 
 from benchmark import show, summarize
-from common import own_score, write_table
-from helpers.attribution import saliency
+from common import write_table
+from helpers.attribution import class_score, saliency
 from helpers.baselines import center_prior
 from helpers.metrics import iou
 from helpers.networks import load_net, random_network
@@ -31,7 +31,7 @@ def heat_maps(nets, x, classes):
     """Compute all maps, name -> (b,h,w)."""
     maps = {"center": center_prior(x)}
     for name, net in nets.items():
-        maps[name] = blur_maps(saliency(own_score(net, classes), x), 2)
+        maps[name] = blur_maps(saliency(class_score(net, classes), x), 2)
     largest = maps["robust"].amax((1, 2), keepdim=True).clamp(min=1e-12)
     maps["robust times center"] = maps["robust"] / largest * maps["center"]
     return maps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from helpers.exercises.exercise_cells import SOLUTION, exercises
+from helpers.exercises.exercise_cells import SOLUTION
 from notebooks import find
 
 
@@ -19,12 +19,10 @@ def main(argv=None):
     args.folder.mkdir(parents=True)
     for path in find([]):
         notebook = nbformat.read(path, as_version=4)
-        points = sum(exercise.points for exercise in exercises(notebook))
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = SOLUTION.sub("", cell.source).strip() or "*Your answer is above.*"
         nbformat.write(notebook, args.folder / path.name)
-        print(f"{args.folder / path.name}: {points} points")
 
 
 if __name__ == "__main__":

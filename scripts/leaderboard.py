@@ -19,14 +19,6 @@ from helpers.parametrization import FourierImage, PixelImage
 from helpers.transforms import jitter
 
 SEED = 1000     # a reader's scores have seed 0
-SCORES = {
-    "occluder": lambda mine: challenges.occluder_score(mine, net(), seed=SEED),
-    "class_visualization": lambda mine: challenges.class_visualization_score(
-        mine, net(), robust(), seed=SEED),
-    "style_transfer": lambda mine: challenges.style_transfer_score(
-        mine, robust(), style_pairs(), seed=SEED),
-    "spurious_cue": lambda mine: challenges.spurious_cue_score(mine, net(), seed=SEED),
-}
 
 
 def occlude(map_of, each):
@@ -85,10 +77,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args(argv)
-    table = {challenge: {} for challenge in SCORES}
+    inputs = {"occluder": [net()], "class_visualization": [net(), robust()],
+              "style_transfer": [robust(), style_pairs()], "spurious_cue": [net()]}
+    table = {challenge: {} for challenge in inputs}
     for challenge, named in methods().items():
+        score = getattr(challenges, f"{challenge}_score")
         for name, method in named.items():
-            table[challenge][name] = SCORES[challenge](method)
+            table[challenge][name] = score(method, *inputs[challenge], seed=SEED)
             print(f"{challenge:20} {name:36} {table[challenge][name]:.1%}", flush=True)
     if args.write:
         write_table("leaderboard", table)

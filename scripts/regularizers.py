@@ -19,7 +19,7 @@ from helpers.optimization import NormalizedGradient
 from helpers.parametrization import FourierImage, MacoImage, PixelImage, mean_magnitude
 from helpers.photos import photos
 from helpers.scenes import SHAPES
-from helpers.transforms import gaussian_blur, jitter, random_crop, random_rotate, random_scale
+from helpers.transforms import gaussian_blur, jitter, random_crop
 
 STEPS = (16, 48, 144)       # after how many of them an image is judged
 
@@ -61,10 +61,6 @@ def methods(generator):
     lengths = (0.5, 1.0, 2.0)
     rates = (0.05, 0.1, 0.25, 0.5)
 
-    def transform(x):
-        x = random_scale(x, 0.85, 1.15, generator=generator)
-        return jitter(random_rotate(x, 10, generator=generator), 4, generator=generator)
-
     def blur(x, index, sigma):
         return gaussian_blur(x, sigma) if index % 4 == 0 else x
 
@@ -72,7 +68,6 @@ def methods(generator):
         return {"image": lambda n: ChangedPixels(pixels(n)(), change)}
 
     shift = lambda s: {"transform": lambda x: jitter(x, s, generator=generator)}
-    transforms = lambda s: {"transform": transform}
     crop = lambda s: {"transform": lambda x: random_crop(x, s, size=64, generator=generator)}
     l2 = lambda s: {"regularizer": lambda x: s * (x - 0.5).square().sum((1, 2, 3))}
     smoothness = lambda s: {"regularizer": lambda x: s * total_variation(x)}
@@ -87,11 +82,9 @@ def methods(generator):
         "clipped by contribution": (pixels, fixed, (0.1, 0.4), lengths, clip_contribution),
         "total variation": (pixels, fixed, (0.01, 0.05), lengths, smoothness),
         "jitter": (pixels, fixed, (4, 8), lengths, shift),
-        "jitter, scaling, rotation": (pixels, fixed, (None,), lengths, transforms),
         "random crops": (pixels, fixed, (0.35, 0.6), lengths, crop),
         "Fourier, jitter": (fourier, adam, (4,), rates, shift),
-        "Fourier, jitter, scaling, rotation": (fourier, adam, (None,), rates, transforms),
-        "MACO, jitter, scaling, rotation": (maco, adam, (None,), (0.1, 0.3, 1.0), transforms),
+        "MACO, jitter": (maco, adam, (4,), (0.1, 0.3, 1.0), shift),
     }
 
 

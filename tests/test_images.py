@@ -133,7 +133,7 @@ def test_tiles_come_row_by_row(tmp_path):
     tiles = torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     rows = [torch.cat(list(row), 2) for row in tiles.split(3)]
     to_pil(torch.cat(rows, 1)).save(tmp_path / "tiles.png")
-    assert torch.allclose(load_tiles(tmp_path / "tiles.png", 5), tiles, atol=0.003)
+    assert torch.allclose(load_tiles(tmp_path / "tiles.png", 5) / 255, tiles, atol=0.003)
 
 
 @pytest.mark.parametrize("x", [

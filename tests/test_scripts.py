@@ -75,7 +75,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def options(data, tmp_path, monkeypatch):
     gray = torch.full((8, 3, 64, 64), 128, dtype=torch.uint8), torch.arange(8)
-    monkeypatch.setattr(train_coursenet, "training_scenes", lambda folder: gray)
+    monkeypatch.setattr(train_coursenet, "training_scenes", lambda: gray)
     monkeypatch.setattr(train_coursenet, "CLEAN_EPOCHS", 1)
     monkeypatch.setattr(train_coursenet, "bf16_autocast", lambda device: nullcontext())
     return ["--data", str(data), "--out", str(tmp_path), "--epochs", "2", "--batch", "16"]
@@ -180,7 +180,7 @@ def test_ours_agrees_with_theirs(row):
 def test_scenes_are_stored_as_they_are_read(tmp_path):
     world = scenes()[:32]
     render_scenes.save_scenes(world, tmp_path)
-    stored = load_tiles(tmp_path / "masks.png", 64)[:, 0] > 0.5
+    stored = load_tiles(tmp_path / "masks.png", 64)[:, 0] > 127
     assert torch.equal(stored, world.masks)
 
 

@@ -1,4 +1,3 @@
-import time
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from helpers.transforms import (
     jitter,
     random_crop,
     random_rotate,
-    random_scale,
     reflect_pad_crop,
 )
 
@@ -54,7 +52,6 @@ CHANGES = [
     lambda x: insertion(lambda z: z.float().mean((1, 2, 3)), x, x[:, 0]),
     lambda x: jitter(x, 3, generator=seeded()),
     lambda x: reflect_pad_crop(x, generator=seeded())[0],
-    lambda x: random_scale(x, generator=seeded()),
     lambda x: random_rotate(x, 20, generator=seeded()),
     lambda x: random_crop(x, generator=seeded()),
 ]
@@ -64,10 +61,8 @@ CHANGES = [
 @pytest.mark.parametrize("dtype, atol", [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
 def test_half_precision_in_both_layouts(images, dtype, atol, layout):
     x = images[:1].to(dtype).contiguous(memory_format=layout)
-    start = time.monotonic()
     for change in CHANGES:
         torch.testing.assert_close(change(x).float(), change(x.float()), rtol=0, atol=atol)
-    assert time.monotonic() - start < 20        # PyTorch's kernels may need minutes
 
 
 # ---- Random transforms ----
@@ -87,13 +82,6 @@ def test_a_reflected_crop_is_a_window_and_the_same_for_all(images):
     windows = [padded[..., i:i + 66, j:j + 66] for i in range(3) for j in range(3)]
     assert sum(torch.equal(crop, window) for window in windows) == 1
     assert torch.equal(inverse, 1 - crop)
-
-
-def test_scales_stay_in_their_range(images):
-    assert random_scale(images, 0.5, 0.5).shape == (3, 3, 32, 32)
-    torch.testing.assert_close(random_scale(images, 1, 1), images)
-    sizes = {random_scale(images[:1], generator=seeded(n)).shape[2] for n in range(30)}
-    assert min(sizes) >= 58 and max(sizes) <= 70 and len(sizes) > 5
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (12, 20)])
@@ -121,7 +109,7 @@ def test_each_image_is_cropped_by_itself():
 def test_gradients_pass_and_nothing_is_changed(random_net, images, unchanged):
     x = images.clone().requires_grad_()
     with unchanged(random_net, images, x):
-        for change in [*CHANGES[:2], *CHANGES[4:], lambda x: jitter(x, 3), random_scale]:
+        for change in [*CHANGES[:2], *CHANGES[4:], lambda x: jitter(x, 3)]:
             gradient, = torch.autograd.grad(change(x).sum(), x)
             assert gradient.abs().max() > 0
             change(images)

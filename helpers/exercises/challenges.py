@@ -8,7 +8,7 @@ import json
 
 import torch
 
-from helpers.attribution import occlusion, saliency, smooth_grad
+from helpers.attribution import class_score, occlusion, saliency, smooth_grad
 from helpers.exercises.detective import with_random_cue, with_spurious_cue
 from helpers.exercises.feedback import (
     Feedback,
@@ -19,7 +19,7 @@ from helpers.exercises.feedback import (
     prints_feedback,
     require,
 )
-from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes, own_score
+from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
 from helpers.feature_visualization import in_top_k
 from helpers.features import fit_probe
 from helpers.losses import content_loss, style_loss
@@ -232,7 +232,7 @@ def saliency_maps(probe, x):
     """Compute three maps for a probe's own predictions, each with the sum 1: [(b,h,w)]."""
     with torch.no_grad():
         predicted = probe(x).argmax(1)
-    score = own_score(probe, predicted)
+    score = class_score(probe, predicted)
     maps = [saliency(score, x), smooth_grad(score, x, samples=4), occlusion(score, x)]
     positive = [found.clamp(min=0) for found in maps]
     return [found / found.sum((1, 2), keepdim=True).clamp(min=1e-9) for found in positive]

@@ -25,8 +25,3 @@ def held_out_images(net, n, seed):
     device = next(net.parameters()).device
     classes = [class_index(net, SHAPES[label]) for label in drawn.labels]
     return drawn.images.to(device), torch.tensor(classes, device=device)
-
-
-def own_score(net, classes):
-    """Return the score of each image's own class; classes (b,), or (1,) for copies of one image."""
-    return lambda x: net(x).gather(1, classes.expand(len(x))[:, None])[:, 0]

@@ -20,7 +20,7 @@ from helpers.exercises.feedback import (
     prints_feedback,
     require,
 )
-from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes, own_score
+from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
 from helpers.features import extract_features, pca
 from helpers.losses import content_loss, relative_error, style_loss
 from helpers.style import load_transform_net, style_features
@@ -112,7 +112,7 @@ def grad_cam(mine, net, layer="relu5", *, seed=0):
     """Check mine(net, module, x, score), (b,3,h,w) -> (b,h,w): Grad-CAM at a module's output."""
     net = deepcopy(net)     # so a hook that is left does not stay
     x, classes = held_out_images(net, 8, seed)
-    score = own_score(net, classes)
+    score = attribution.class_score(net, classes)
     module = find_layer(net, layer)
     a, g = output_and_gradient(module, score, x)
     mean = g.mean((2, 3), keepdim=True)
@@ -239,7 +239,7 @@ def completeness(mine, net, *, seed=0):
     attributions sum to score(x) - score(baseline)."""
     x, classes = held_out_images(net, 4, seed)
     baseline = torch.full_like(x, 0.5)
-    score = own_score(net, classes)
+    score = attribution.class_score(net, classes)
     gradients = 0
 
     def counted(x):

@@ -80,8 +80,8 @@ class Scenes:
 
 def scenes(device="cpu"):
     """Load the shipped scenes, 188 of each shape at 64 x 64 pixels, unseen in training."""
-    images = load_tiles(FOLDER / "images.jpg", 64).to(device)
-    masks = load_tiles(FOLDER / "masks.png", 64)[:, 0].to(device) > 0.5
+    images = load_tiles(FOLDER / "images.jpg", 64).float().div_(255).to(device)
+    masks = load_tiles(FOLDER / "masks.png", 64)[:, 0].to(device) > 127
     with np.load(FOLDER / "attributes.npz") as columns:
         labels = torch.from_numpy(columns["shape"]).long().to(device)
         attributes = {name: [kinds[k] for k in columns[name]] for name, kinds in KINDS.items()}
