@@ -16,9 +16,9 @@ from helpers.exercises.feedback import (
     NOT_TRIED,
     RIGHT,
     compare,
-    feedback,
     prints_feedback,
     require,
+    run_check,
 )
 from helpers.exercises.held_out_inputs import held_out_scenes
 from tests.wrong_answers import WRONG
@@ -33,7 +33,7 @@ def test_right_answers_may_be_tensors_arrays_or_lists():
         assert compare(lambda answer=answer: answer, (), TARGET) == RIGHT
     nearly = lambda: TARGET + 1e-3
     assert compare(nearly, (), TARGET, tolerance=1e-2) == RIGHT
-    assert feedback(compare, nearly, (), TARGET) != RIGHT
+    assert run_check(compare, nearly, (), TARGET) != RIGHT
 
 
 def test_wrong_answers_get_their_hint():
@@ -41,7 +41,7 @@ def test_wrong_answers_get_their_hint():
     for answer, hint in [(2 * TARGET, "twice as much"), (3, "the sum"), (torch.zeros(2), "not yet"),
                          (TARGET[None], "shape is (1, 2); expected (2,)"), ("two", "type str"),
                          (None, "return"), (TARGET / 0, "NaN"), (TARGET.to("meta"), "on meta")]:
-        found = feedback(compare, lambda answer=answer: answer, (), TARGET, mistakes)
+        found = run_check(compare, lambda answer=answer: answer, (), TARGET, mistakes)
         assert found.fraction == 0 and found.message.startswith("✗") and hint in found.message
 
 
@@ -50,26 +50,26 @@ def test_stubs_are_not_tried_yet():
         raise NotImplementedError
 
     for stub in (raises, lambda: ...):
-        assert feedback(compare, stub, (), TARGET) == NOT_TRIED
+        assert run_check(compare, stub, (), TARGET) == NOT_TRIED
     assert NOT_TRIED.fraction is None and NOT_TRIED.message == "○ not tried yet"
 
 
 def test_changing_the_input_in_place_is_found():
     x = torch.tensor([-1.0, 2.0])
-    found = feedback(compare, lambda x: x.clamp_(min=0), (x,), x.clamp(min=0))
+    found = run_check(compare, lambda x: x.clamp_(min=0), (x,), x.clamp(min=0))
     assert "in place" in found.message
     assert torch.equal(x, torch.tensor([-1.0, 2.0]))        # the check gave away a copy
 
 
 def test_cut_gradients_are_found():
     x = torch.rand(4, generator=torch.Generator().manual_seed(0))
-    check = lambda mine: feedback(compare, mine, (x,), torch.square, differentiable=True)
+    check = lambda mine: run_check(compare, mine, (x,), torch.square, differentiable=True)
     assert check(lambda x: x * x) == RIGHT and not x.requires_grad
     for cut in (lambda x: (x * x).detach(), lambda x: x * x.detach(), lambda x: (x * x).tolist()):
         assert "gradient is cut" in check(cut).message
     assert "gradient" not in check(lambda x: (x ** 3).detach()).message     # the values come first
     root = lambda x: (x * x).sqrt()
-    infinite = feedback(compare, root, (0 * x,), torch.relu, differentiable=True)
+    infinite = run_check(compare, root, (0 * x,), torch.relu, differentiable=True)
     assert "NaN or infinite values in the gradient" in infinite.message
 
 

@@ -41,17 +41,17 @@ def prints_feedback(check=None, *, draw=None):
 
     @wraps(check)
     def prints(mine, *args, **options):
-        found = feedback(check, mine, *args, **options)
+        found = run_check(check, mine, *args, **options)
         print(found.message)
         if draw and found == RIGHT:
             draw(mine, *args, **options)
 
-    prints.feedback = partial(feedback, check)
+    prints.feedback = partial(run_check, check)
     return prints
 
 
-def feedback(check, mine, *args, **options):
-    """Check an answer -> Feedback."""
+def run_check(check, mine, *args, **options):
+    """Run a check on an answer -> Feedback."""
     if is_stub(mine):       # then the check need not draw its inputs
         return NOT_TRIED
     try:

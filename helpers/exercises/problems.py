@@ -16,9 +16,9 @@ from helpers.exercises.feedback import (
     check_range,
     check_shape,
     compare,
-    feedback,
     prints_feedback,
     require,
+    run_check,
 )
 from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
 from helpers.features import extract_features, pca
@@ -228,7 +228,7 @@ def total_variation(mine, *, seed=0):
         (squares.sqrt().mean((1, 2, 3)), "this is a mean; compute the sum"),
         (squares.sqrt().sum(), "this is one number for the whole batch; compute one per image"),
     ], tolerance=1e-3, differentiable=True)
-    require(feedback(compare, mine, (x, 2.0), right, tolerance=1e-3) == RIGHT,
+    require(run_check(compare, mine, (x, 2.0), right, tolerance=1e-3) == RIGHT,
             "right for beta 1, but not for beta 2: the power is beta / 2")
     return RIGHT
 
@@ -314,7 +314,7 @@ def shifted_gram(mine, *, seed=0):
         (shifted_gram_matrix(f.mT, dy, dx), "dy is the shift of the rows, dx of the columns"),
     ], tolerance=1e-4, differentiable=True)
     for shift in ((dy, 0), (0, dx), (0, 0)):
-        again = feedback(compare, mine, (f, *shift), shifted_gram_matrix, tolerance=1e-4)
+        again = run_check(compare, mine, (f, *shift), shifted_gram_matrix, tolerance=1e-4)
         require(again == RIGHT,
                 f"right for a shift of {dy, dx}, but not of {shift}: f[..., :-0] is empty. Count "
                 "from the front, :h - dy")
