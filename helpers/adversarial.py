@@ -1,14 +1,12 @@
 """Adversarial examples: small perturbations that change a prediction, in pixels of [0, 1]."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 
 from helpers.activations import check_eval
 from helpers.attribution import evaluate, gradient_of
 from helpers.images import check_images
-from helpers.optimization import l2_norm, normalize_gradient, project_l2, project_linf
+from helpers.optimization import normalize_gradient, project_l2, project_linf
 
 PROJECTIONS = {"l2": project_l2, "linf": project_linf}
 
@@ -43,36 +41,21 @@ def pgd(score, x, *, epsilon, norm="l2", steps=10, step_size=None, restarts=0, s
     return best
 
 
-@dataclass(frozen=True, eq=False)
-class Adversarial:
-    """Perturbed images (b,3,h,w); the success (bool), l2 distance, and steps of each, (b,)."""
-
-    images: torch.Tensor
-    success: torch.Tensor
-    distances: torch.Tensor
-    steps: torch.Tensor
-
-
 @torch.no_grad()
 def minimal_adversarial(net, x, labels, *, step_size=0.05, steps=40):
-    """Perturb images by l2 steps until the network errs, (b,3,h,w) and (b,) -> Adversarial.
+    """Perturb images by l2 steps until the network errs, (b,3,h,w) and (b,) -> (b,3,h,w).
 
-    Each image stops as soon as it is not classified as its label. The iteration of Kurakin 2017,
-    with normalized gradients.
+    Each image stops as soon as it is not classified as its label, or after `steps`. The iteration
+    of Kurakin 2017, with normalized gradients.
     """
     check_images(x)
     check_eval(net)
     labels = torch.as_tensor(labels).to(x.device)
     loss = lambda images: F.cross_entropy(net(images), labels, reduction="none")
     images = x.detach()
-    success = net(images).argmax(1) != labels
-    taken = torch.zeros_like(labels)
-    for index in range(steps):
+    for _ in range(steps):
+        errs = net(images).argmax(1) != labels
         gradient = normalize_gradient(gradient_of(loss, images), "l2")
         moved = (images + step_size * gradient).clamp(0, 1)
-        images = torch.where(success.view(-1, 1, 1, 1), images, moved)
-        taken += ~success
-        success = net(images).argmax(1) != labels
-        if index % 10 == 9 and success.all():       # not at each step: a GPU would have to wait
-            break
-    return Adversarial(images, success, l2_norm(images - x).flatten(), taken)
+        images = torch.where(errs.view(-1, 1, 1, 1), images, moved)
+    return images
