@@ -12,7 +12,7 @@ import numpy as np
 from helpers.drawing import make_grid
 from helpers.images import to_pil
 from helpers.networks import DATA
-from helpers.scenes import KINDS, RANGES, render_scenes
+from helpers.scenes import render_scenes
 
 
 def save_scenes(scenes, folder):
@@ -23,8 +23,7 @@ def save_scenes(scenes, folder):
     masks = scenes.masks[:, None].expand(-1, 3, -1, -1)
     mosaic(scenes.images).save(folder / "images.jpg", **options)
     mosaic(masks).convert("1").save(folder / "masks.png", optimize=True)
-    columns = {name: scenes.labels_of(name).byte().numpy() for name in KINDS}
-    columns |= {name: np.array(scenes.attributes[name], np.float32) for name in RANGES}
+    columns = {name: labels.byte().numpy() for name, labels in scenes.attributes.items()}
     np.savez_compressed(folder / "attributes.npz", **columns)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.scenes import KINDS, RANGES, SHAPES, render_scenes, scenes
+from helpers.scenes import KINDS, SHAPES, render_scenes, scenes
 from helpers.scenes.renderer import march
 from helpers.scenes.signed_distance import DISTANCE, MATERIAL, RADIUS
 
@@ -51,7 +51,6 @@ def test_a_scene_depends_on_seed_and_index_only():
     scene = render_scenes([5], seed=3, size=32)
     among = render_scenes(6, seed=3, size=32)
     assert torch.equal(scene.images[0], among.images[5])
-    assert scene.attributes["yaw"] == among.attributes["yaw"][5:]
     assert among.labels.tolist() == [0, 1, 2, 3, 4, 5]
     assert not torch.equal(scene.images, render_scenes([5], seed=4, size=32).images)
 
@@ -72,11 +71,9 @@ def test_light_comes_from_its_side():
     assert difference[:, :middle].sum() > 0 > difference[:, middle:].sum()
 
 
-def test_unknown_attributes_and_kinds():
+def test_unknown_attributes():
     with pytest.raises(KeyError, match="ground"):
         render_scenes(1, grund="grass")
-    with pytest.raises(KeyError, match="marble"):
-        render_scenes(1, material="marbel")
 
 
 def test_shipped_scenes_equal_the_renderer(shipped):
@@ -84,15 +81,13 @@ def test_shipped_scenes_equal_the_renderer(shipped):
     again = render_scenes([0, 77, 501])
     assert (again.images - some.images).abs().mean() < 0.015        # lost in JPEG
     assert (again.masks != some.masks).float().mean() < 1e-3
-    for name in RANGES:
-        assert again.attributes[name] == pytest.approx(some.attributes[name], rel=1e-6)
-    assert all(again.attributes[name] == some.attributes[name] for name in KINDS)
+    assert all(torch.equal(again.attributes[name], some.attributes[name]) for name in KINDS)
 
 
 def test_selecting_scenes(shipped):
     assert shipped.images.shape == (1504, 3, 64, 64) and shipped.masks.dtype == torch.bool
     assert shipped.labels.bincount().tolist() == [188] * len(SHAPES)
     part = shipped[shipped.labels == 2]
-    assert len(part) == 188 and set(part.attributes["shape"]) == {"cylinder"}
+    assert len(part) == 188 and part.attributes["shape"].unique().tolist() == [2]
     assert torch.equal(shipped[7].images, shipped.images[7:8])
-    assert shipped.labels_of("material").unique().tolist() == [0, 1, 2, 3, 4, 5]
+    assert shipped.attributes["material"].unique().tolist() == [0, 1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""Render scenes with ground truth: the object's mask and every attribute of each image."""
+"""Render scenes with ground truth: the object's mask, and what each image shows."""
 
 import colorsys
 import math
@@ -52,7 +52,10 @@ FOLDER = Path(__file__).parents[2] / "data" / "scenes"
 
 @dataclass
 class Scenes:
-    """Images (n,3,h,w) in [0,1], masks (n,h,w) bool, labels (n,), attributes {name: list of n}."""
+    """Images (n,3,h,w) in [0,1], the objects' masks (n,h,w) bool, and the shapes as labels (n,).
+
+    `attributes` has labels (n,) of each of KINDS by its name, the position of the kind in the list.
+    """
 
     images: torch.Tensor
     masks: torch.Tensor
@@ -66,16 +69,8 @@ class Scenes:
         """Select scenes by a number, a slice, a list, or a tensor of indices or booleans."""
         keep = torch.arange(len(self), device=self.labels.device)[index]
         keep = keep.reshape(-1)     # one number gives a batch of one
-        rows = keep.tolist()
-        attributes = {name: [column[i] for i in rows] for name, column in self.attributes.items()}
+        attributes = {name: labels[keep] for name, labels in self.attributes.items()}
         return Scenes(self.images[keep], self.masks[keep], self.labels[keep], attributes)
-
-    def labels_of(self, name):
-        """Return an attribute as class labels (n,): its position in KINDS[name]."""
-        if name not in KINDS:
-            raise unknown_name("attribute with kinds", name, KINDS)
-        numbers = [KINDS[name].index(value) for value in self.attributes[name]]
-        return torch.tensor(numbers, device=self.labels.device)
 
 
 def scenes(device="cpu"):
@@ -83,10 +78,8 @@ def scenes(device="cpu"):
     images = load_tiles(FOLDER / "images.jpg", 64).float().div_(255).to(device)
     masks = load_tiles(FOLDER / "masks.png", 64)[:, 0].to(device) > 127
     with np.load(FOLDER / "attributes.npz") as columns:
-        labels = torch.from_numpy(columns["shape"]).long().to(device)
-        attributes = {name: [kinds[k] for k in columns[name]] for name, kinds in KINDS.items()}
-        attributes |= {name: columns[name].tolist() for name in RANGES}
-    return Scenes(images, masks, labels, attributes)
+        attributes = {name: torch.from_numpy(columns[name]).long().to(device) for name in KINDS}
+    return Scenes(images, masks, attributes["shape"], attributes)
 
 
 def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
@@ -95,16 +88,16 @@ def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
     `n` is a number or a list of indices: scene 7 of a seed is always the same. Shapes alternate.
     An attribute given by name is fixed, and all others stay: `render_scenes([7], material="wood")`
     is scene 7 in wood. KINDS and RANGES list the attributes; give one value, or a list of one for
-    each scene. Raises KeyError for an unknown attribute or kind.
+    each scene. Raises KeyError for an unknown attribute.
     """
     indices = range(n) if isinstance(n, int) else [int(index) for index in n]
     drawn = [draw_attributes(index, seed) for index in indices]
     for name, values in fixed.items():
         fix_attribute(drawn, name, values)
     images, masks = zip(*[render(lay_out(a, device), size) for a in drawn])
-    labels = torch.tensor([SHAPES.index(a["shape"]) for a in drawn], device=device)
-    columns = {name: [a[name] for a in drawn] for name in drawn[0]}
-    return Scenes(torch.stack(images), torch.stack(masks), labels, columns)
+    attributes = {name: torch.tensor([kinds.index(a[name]) for a in drawn], device=device)
+                  for name, kinds in KINDS.items()}
+    return Scenes(torch.stack(images), torch.stack(masks), attributes["shape"], attributes)
 
 
 def draw_attributes(index, seed):
@@ -123,8 +116,6 @@ def fix_attribute(drawn, name, values):
     if not isinstance(values, (list, tuple, np.ndarray, torch.Tensor)):
         values = [values] * len(drawn)
     for attributes, value in zip(drawn, values, strict=True):
-        if name in KINDS and value not in KINDS[name]:
-            raise unknown_name(name, value, KINDS[name])
         attributes[name] = value
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from helpers.scenes.signed_distance import DISTANCE, MATERIAL, RADIUS, sine_noise, soft_step
 
 STEPS = 100         # of sphere tracing at most: most rays need ten, those that graze a face many
+SAMPLES = 2         # a pixel is the mean of 2 x 2 rays
 
 
 def meet_ball(origin, direction):
@@ -164,12 +165,9 @@ def surface_color(scene, p, direction):
     return albedo * light + scene["gloss"] * shine * scene["sun_color"]
 
 
-def render(scene, size, *, samples=2):
-    """Render a scene: an image (3,size,size) in [0,1] and the object's mask (size,size).
-
-    Each pixel is the mean of samples x samples rays.
-    """
-    side = size * samples
+def render(scene, size):
+    """Render a scene: an image (3,size,size) in [0,1] and the object's mask (size,size)."""
+    side = size * SAMPLES
     scene = scene | {"pixel": 2 / side}
     direction = camera_rays(scene, pixel_grid(side, scene["eye"])).reshape(-1, 3)
     points, hit = trace(scene, direction)
@@ -180,5 +178,5 @@ def render(scene, size, *, samples=2):
     color[down] = ground_color(scene, direction[down])
     color[hit] = surface_color(scene, points[hit], direction[hit])
     planes = torch.cat([color.clamp(0, 1), hit[:, None]], -1).T.reshape(1, 4, side, side)
-    planes = F.avg_pool2d(planes, samples)[0]
+    planes = F.avg_pool2d(planes, SAMPLES)[0]
     return planes[:3] ** (1 / 2.2), planes[3] > 0.5
