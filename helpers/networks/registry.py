@@ -29,6 +29,7 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
         from helpers.networks.adapters import load_torchvision  # torchvision takes seconds
 
         net = load_torchvision(name, weights)
+        net.classes = imagenet_classes()
     return net.eval().requires_grad_(False)
 
 
