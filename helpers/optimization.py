@@ -1,13 +1,12 @@
 """Optimize an image: descend a loss, a function from images (b,3,h,w) to one number."""
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One step of `descend`: its number from 1, the loss before it, and the image after it."""
 
     index: int
@@ -44,11 +43,9 @@ class NormalizedGradient:
         self.lr = lr
 
     @torch.no_grad()
-    def step(self, closure):
-        loss = closure()
+    def step(self):
         for p in self.params:
             p -= self.lr * normalize_gradient(p.grad, "l2")
-        return loss
 
 
 def descend(image, loss, *, steps, optimizer=None):
@@ -62,25 +59,23 @@ def descend(image, loss, *, steps, optimizer=None):
     parameters = list(image.parameters())
     optimizer = NormalizedGradient(parameters) if optimizer is None else optimizer(parameters)
 
-    @torch.enable_grad()
-    def closure():      # a function, since LBFGS evaluates the loss several times in each step
-        value = loss(image())
-        gradients = torch.autograd.grad(value, parameters)
+    for index in range(1, steps + 1):
+        with torch.enable_grad():
+            value = loss(image())
+            gradients = torch.autograd.grad(value, parameters)
         for p, gradient in zip(parameters, gradients):
             p.grad = gradient
-        return value.detach().squeeze()
-
-    for index in range(1, steps + 1):
-        value = optimizer.step(closure)
+        optimizer.step()
         if hasattr(image, "project"):
             image.project()
-        step = Step(index, value, image().detach().clone())
+        step = Step(index, value.detach().squeeze(), image().detach().clone())
         if index % 10 == 0 or index == steps:       # not at each step: a GPU would have to wait
             check_finite(step)
         yield step
 
 
 def check_finite(step):
+    """Raise ValueError unless the loss and the image of a step are finite."""
     if not (step.loss.isfinite() and step.image.isfinite().all()):
         raise ValueError(f"Got a loss of {step.loss.item()} by step {step.index}; expected a "
                          "finite loss and a finite gradient. Try smaller steps.")

@@ -15,7 +15,6 @@ OPTIMIZERS = {
     "normalized": None,
     "SGD": lambda p: torch.optim.SGD(p, lr=10.0),
     "Adam": lambda p: torch.optim.Adam(p, lr=0.1),
-    "LBFGS": lambda p: torch.optim.LBFGS(p, lr=0.5),
 }
 
 
@@ -35,15 +34,6 @@ def test_every_optimizer_descends_in_both_parametrizations():
             step = last(descend(image, loss, steps=12, optimizer=optimizer))
             assert loss(step.image) < 0.9 * before
             assert 0 <= step.image.min() and step.image.max() <= 1
-
-
-def test_lbfgs_finds_the_minimum_of_a_quadratic():
-    """Its line search needs the loss several times in a step, so it calls the closure."""
-    target = 0.2 + 0.6 * rand(1, 3, 4, 4)
-    wolfe = lambda p: torch.optim.LBFGS(p, line_search_fn="strong_wolfe")
-    step = last(descend(PixelImage(gray()), lambda x: (x - target).square().sum(), steps=2,
-                        optimizer=wolfe))
-    torch.testing.assert_close(step.image, target)
 
 
 def test_steps_are_numbered_keep_their_images_and_have_the_loss_before():
