@@ -114,24 +114,13 @@ def rescale(x, size, mode):
 
 
 def sliding_crops(image, sides, *, size=64):
-    """Crop squares with each of these sides, overlapping by half, and resize them: (n,3,size,size).
+    """Crop squares with each of these sides, overlapping by half, and resize them.
 
-    `image` is (1,3,h,w), or a list of them, whose crops follow each other; `crop_origins` returns
-    which image each crop comes from.
+    (1,3,h,w) -> (n,3,size,size), row by row, one side after the other.
     """
-    images = image if isinstance(image, (list, tuple)) else [image]
-    crops = [resize(squares(image, side), size) for image in images for side in sides]
+    crops = []
+    for side in sides:
+        step = side // 2
+        squares = image[0].unfold(1, side, step).unfold(2, side, step)      # (3,rows,columns,...)
+        crops.append(resize(squares.flatten(1, 2).transpose(0, 1), size))
     return torch.cat(crops)
-
-
-def squares(image, side):
-    """Cut one image (1,3,h,w) into squares that overlap by half: (n,3,side,side)."""
-    step = side // 2
-    cut = image[0].unfold(1, side, step).unfold(2, side, step)      # (3,rows,columns,side,side)
-    return cut.flatten(1, 2).transpose(0, 1)
-
-
-def crop_origins(images, sides):
-    """Return the index of the image that each of their `sliding_crops` comes from: (n,)."""
-    counts = [sum(len(squares(image, side)) for side in sides) for image in images]
-    return torch.repeat_interleave(torch.arange(len(images)), torch.tensor(counts))

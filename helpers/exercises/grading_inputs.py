@@ -70,10 +70,10 @@ def new_style_inputs():
     album = photos()
     temple = resize(album["temple"].load(), 144)[..., :96, :96]
     style = 1 - temple.roll(1, 1)       # its colors exchanged and inverted: no other picture's
-    photographs = [album[name].load() for name in ("cat", "espresso", "rocket")]
     grams = style_grams(robust(), style, challenges.STYLE_LAYERS)
-    crops = sliding_crops(photographs, [192], size=96)
-    return grams, crops, resize(album["astronaut"].load(), 96)
+    crops = [sliding_crops(album[name].load(), [192], size=96)
+             for name in ("cat", "espresso", "rocket")]
+    return grams, torch.cat(crops), resize(album["astronaut"].load(), 96)
 
 
 # Name of an exercise -> a function of an answer and a seed -> Feedback.
