@@ -60,14 +60,10 @@ def nearest_neighbors(queries, gallery, k=5):
     mean = G.mean(0)
     G = G - mean
     Q = queries.flatten(1).float() - mean
-    distances = []
-    indices = []
-    for q in Q.split(256):                                          # (m,d)
-        ranking = G.square().sum(1) - 2 * q @ G.T                   # (m,n), without |q|^2
-        nearest = ranking.topk(k, largest=False).indices            # (m,k)
-        distances += [(one - G[near]).norm(dim=1) for one, near in zip(q, nearest)]
-        indices.append(nearest)
-    return Neighbors(torch.stack(distances), torch.cat(indices))
+    ranking = G.square().sum(1) - 2 * Q @ G.T                       # (q,n), without |q|^2
+    indices = ranking.topk(k, largest=False).indices                # (q,k)
+    distances = [(q - G[nearest]).norm(dim=1) for q, nearest in zip(Q, indices)]
+    return Neighbors(torch.stack(distances), indices)
 
 
 @torch.no_grad()
@@ -108,17 +104,17 @@ class Probe(NamedTuple):
         return pool_features(activations(self.net, x, self.layer)) @ self.weight + self.bias
 
     @torch.no_grad()
-    def accuracy(self, images, labels, *, batch=32):
+    def accuracy(self, images, labels):
         """Compute the accuracy on images (n,3,h,w) with labels (n,)."""
         check_images(images)
-        predicted = torch.cat([self(x).argmax(1) for x in images.split(batch)])
+        predicted = torch.cat([self(x).argmax(1) for x in images.split(32)])
         return (predicted == labels).float().mean().item()
 
 
-def fit_probe(net, images, labels, layer, *, ridge=0.1):
+def fit_probe(net, images, labels, layer):
     """Fit a linear probe to a layer's pooled features, images (n,3,h,w) and labels (n,) -> Probe.
 
     The network is not trained. Measure the probe's accuracy on other images.
     """
     features = extract_features(net, images, layer)
-    return Probe(net, layer, *linear_probe(features, labels, ridge=ridge))
+    return Probe(net, layer, *linear_probe(features, labels))

@@ -105,16 +105,10 @@ def rank_correlation(a, b):
 
     It is nan for a constant map.
     """
-    u = centered_ranks(a)
-    v = centered_ranks(b)
+    pixels = [maps.detach().flatten(-2).float().cpu().numpy() for maps in (a, b)]
+    ranks = [torch.from_numpy(stats.rankdata(values, axis=-1)) for values in pixels]
+    u, v = [r - r.mean(-1, keepdim=True) for r in ranks]
     return (u * v).sum(-1) / (u.norm(dim=-1) * v.norm(dim=-1))
-
-
-def centered_ranks(maps):
-    """Rank the pixels of each map, equal ones by their mean rank, minus the mean: (...,h*w)."""
-    values = maps.detach().flatten(-2).float().cpu().numpy()
-    ranks = torch.from_numpy(stats.rankdata(values, axis=-1))
-    return ranks - ranks.mean(-1, keepdim=True)
 
 
 def permute_layers(net, names, *, seed=0):
@@ -132,14 +126,14 @@ def permute_layers(net, names, *, seed=0):
     return copy
 
 
-def bootstrap_ci(values, *, level=0.95, resamples=2000, seed=0):
-    """Compute the bootstrap confidence interval of a mean, (...,n) -> low (...) and high (...).
+def bootstrap_ci(values, *, resamples=2000):
+    """Compute the 95% bootstrap confidence interval of a mean, (...,n) -> low and high (...).
 
     The percentile interval (Efron 1979). All rows are resampled alike; to compare two methods, give
     the differences of their values per image.
     """
     sample = values.detach().float().cpu().numpy()
-    found = stats.bootstrap([sample], np.mean, axis=-1, confidence_level=level, method="percentile",
-                            n_resamples=resamples, rng=np.random.default_rng(seed))
+    found = stats.bootstrap([sample], np.mean, axis=-1, method="percentile",
+                            n_resamples=resamples, rng=np.random.default_rng(0))
     low, high = found.confidence_interval
     return torch.as_tensor(low), torch.as_tensor(high)

@@ -123,7 +123,7 @@ def test_a_probe_separates_dark_from_bright_and_can_be_differentiated(random_net
     images[labels == 1] += 0.7
     probe = fit_probe(random_net, images[:8], labels[:8], "relu2")
     assert probe.accuracy(images[8:], labels[8:]) == 1
-    assert probe.accuracy(images[8:], 1 - labels[8:], batch=3) == 0
+    assert probe.accuracy(images[8:], 1 - labels[8:]) == 0
     x = images.requires_grad_()
     gradient, = torch.autograd.grad(probe(x)[:, 1].sum(), x)
     assert gradient.abs().amax((1, 2, 3)).min() > 0
