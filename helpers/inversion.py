@@ -11,7 +11,8 @@ from helpers.optimization import descend
 from helpers.parametrization import PixelImage
 
 
-def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60, optimizer=None, seed=0):
+def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60,
+           optimizer=partial(torch.optim.Adam, lr=0.05), seed=0):
     """Invert the features of x (1,3,h,w) at a layer: find an image that has them -> Steps.
 
     Minimizes ||features - target||^2 / ||target||^2 + tv_weight TV, with beta 2, by Adam from gray
@@ -28,7 +29,6 @@ def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60, optimizer=Non
         error = relative_error(activations(net, y, layer) - target, target)
         return (error + tv_weight * total_variation(y)).sum()
 
-    optimizer = optimizer or partial(torch.optim.Adam, lr=0.05)
     return descend(image, loss, steps=steps, optimizer=optimizer)
 
 

@@ -48,7 +48,7 @@ class NormalizedGradient:
             p -= self.lr * normalize_gradient(p.grad, "l2")
 
 
-def descend(image, loss, *, steps, optimizer=None):
+def descend(image, loss, *, steps, optimizer=NormalizedGradient):
     """Minimize loss(image()) over the parameters of `image`, and yield a Step after each step.
 
     `image` is a PixelImage or another module whose forward() returns images. `optimizer` is a
@@ -57,7 +57,7 @@ def descend(image, loss, *, steps, optimizer=None):
     parameters get no gradient. Raises ValueError, within ten steps, if the loss is not finite.
     """
     parameters = list(image.parameters())
-    optimizer = NormalizedGradient(parameters) if optimizer is None else optimizer(parameters)
+    optimizer = optimizer(parameters)
 
     for index in range(1, steps + 1):
         with torch.enable_grad():

@@ -66,30 +66,17 @@ def reflect_pad_crop(*images, border=16, generator=None):
     return [x[..., top:top + height + border, left:left + width + border] for x in padded]
 
 
-def random_rotate(images, degrees, *, generator=None):
-    """Rotate images (b,c,h,w) by up to `degrees` either way; corners reflect the border."""
-    angle = math.radians(uniform(-degrees, degrees, generator))
-    h, w = images.shape[2:]
-    cos = math.cos(angle)
-    sin = math.sin(angle)
-    matrix = torch.tensor([[cos, -sin * h / w, 0], [sin * w / h, cos, 0]], device=images.device)
-    grid = F.affine_grid(matrix.expand(len(images), -1, -1), images.shape, align_corners=False)
-    x = F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
-    return x.to(images.dtype)
-
-
-def random_crop(images, low=0.35, high=1.0, *, size=None, generator=None):
+def random_crop(images, smallest, *, size, generator=None):
     """Crop a random square of each image and resize it, (b,c,h,w) -> (b,c,size,size).
 
-    Its side is a random fraction, from low to high, of the image's shorter side, which is also the
-    default `size`. MACO (Fel 2023) optimizes through such crops.
+    Its side is a random fraction, from `smallest` to 1, of the image's shorter side. MACO (Fel
+    2023) optimizes through such crops.
     """
     h, w = images.shape[2:]
     crops = []
     for image in images.split(1):
-        side = max(1, round(uniform(low, high, generator) * min(h, w)))
+        side = max(1, round(uniform(smallest, 1.0, generator) * min(h, w)))
         top = random_integer(h - side, generator)
         left = random_integer(w - side, generator)
-        crop = image[..., top:top + side, left:left + side]
-        crops.append(rescale(crop, size or min(h, w), "bilinear"))
+        crops.append(rescale(image[..., top:top + side, left:left + side], size, "bilinear"))
     return torch.cat(crops)

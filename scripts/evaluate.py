@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from helpers.feature_visualization import in_top_k, visualize_classes
+from helpers.feature_visualization import is_classified_as, maximize_class
 from helpers.networks import DATA, load_net
-from helpers.optimization import NormalizedGradient
+from helpers.optimization import NormalizedGradient, last
 from helpers.scenes import SHAPES, scenes
 from tiny_imagenet import read_val
 from train_coursenet import accuracy
@@ -41,8 +41,7 @@ def figures(net, other, images, labels):
     classes = range(len(net.classes))
     world = scenes()
     shapes = world.labels + len(classes) - len(SHAPES)
-    pictures = visualize_classes(net, classes, steps=100,
-                                 optimizer=partial(NormalizedGradient, lr=0.5))
+    steps = maximize_class(net, classes, steps=100, optimizer=partial(NormalizedGradient, lr=0.5))
     return {
         "conv1: cosine similarity of neighboring weights, lower quartile":
             neighbor_cosine(net.conv1.weight),
@@ -52,7 +51,7 @@ def figures(net, other, images, labels):
             accuracy(net, images, labels, epsilon=1.0),
         "shipped scenes, top-1": accuracy(net, (world.images * 255).round().byte(), shapes),
         "its class visualizations classified correctly by the other":
-            in_top_k(other, pictures, classes).float().mean().item(),
+            is_classified_as(other, last(steps).image, classes).float().mean().item(),
     }
 
 

@@ -13,7 +13,7 @@ from helpers.attribution import input_gradient, saliency
 from helpers.exercises import challenges
 from helpers.exercises.detective import paste_tag, tint
 from helpers.exercises.grading_inputs import net, robust, style_pairs
-from helpers.feature_visualization import visualize_classes
+from helpers.feature_visualization import maximize_class
 from helpers.optimization import NormalizedGradient, descend, last
 from helpers.parametrization import FourierImage, PixelImage
 from helpers.transforms import jitter
@@ -48,9 +48,9 @@ def methods():
     generator = torch.Generator().manual_seed(0)
     random_map = lambda score, x: torch.rand(x[:, 0].shape, generator=generator)
     shift = {"transform": lambda x: jitter(x, 4, generator=generator)}
-    fourier = {"make_image": lambda n: FourierImage.noise(64, 64, batch=n, generator=generator)}
-    visualize = lambda lr, **options: lambda net, classes: visualize_classes(
-        net, classes, steps=64, optimizer=partial(torch.optim.Adam, lr=lr), **options)
+    fourier = {"image": FourierImage.noise(64, 64, batch=32, generator=generator)}
+    visualize = lambda lr, **options: lambda net, classes: last(maximize_class(
+        net, classes, steps=64, optimizer=partial(torch.optim.Adam, lr=lr), **options)).image
     transfer = lambda optimizer: lambda loss, content, calls: last(
         descend(PixelImage(content), loss, steps=calls, optimizer=optimizer)).image
     return {

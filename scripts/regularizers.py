@@ -12,7 +12,7 @@ from itertools import product
 import torch
 
 from common import write_table
-from helpers.feature_visualization import in_top_k, maximize_class
+from helpers.feature_visualization import is_classified_as, maximize_class
 from helpers.losses import total_variation
 from helpers.networks import load_net
 from helpers.optimization import NormalizedGradient
@@ -96,7 +96,7 @@ def tune(net, judge, generator, image, optimizer, strengths, sizes, options):
         start = chosen.pop("image")(len(classes))
         steps = maximize_class(net, classes, steps=STEPS[-1], image=start,
                                optimizer=partial(optimizer, lr=size), **chosen)
-        hits = {step.index: in_top_k(judge, step.image.clamp(0, 1), classes)
+        hits = {step.index: is_classified_as(judge, step.image.clamp(0, 1), classes)
                 for step in steps if step.index in STEPS}
         return {steps: hit.float().mean().item() for steps, hit in hits.items()}
 

@@ -12,7 +12,7 @@ from helpers.optimization import (
 from helpers.parametrization import FourierImage, PixelImage
 
 OPTIMIZERS = {
-    "normalized": None,
+    "normalized": NormalizedGradient,
     "SGD": lambda p: torch.optim.SGD(p, lr=10.0),
     "Adam": lambda p: torch.optim.Adam(p, lr=0.1),
 }

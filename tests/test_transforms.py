@@ -1,19 +1,11 @@
 
-import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter, rotate
+from scipy.ndimage import gaussian_filter
 
 from helpers.baselines import high_pass
 from helpers.metrics import insertion
-from helpers.transforms import (
-    blur_maps,
-    gaussian_blur,
-    jitter,
-    random_crop,
-    random_rotate,
-    reflect_pad_crop,
-)
+from helpers.transforms import blur_maps, gaussian_blur, jitter, random_crop, reflect_pad_crop
 
 
 def seeded(seed=0):
@@ -52,8 +44,7 @@ CHANGES = [
     lambda x: insertion(lambda z: z.float().mean((1, 2, 3)), x, x[:, 0]),
     lambda x: jitter(x, 3, generator=seeded()),
     lambda x: reflect_pad_crop(x, generator=seeded())[0],
-    lambda x: random_rotate(x, 20, generator=seeded()),
-    lambda x: random_crop(x, generator=seeded()),
+    lambda x: random_crop(x, 0.35, size=64, generator=seeded()),
 ]
 
 
@@ -84,26 +75,15 @@ def test_a_reflected_crop_is_a_window_and_the_same_for_all(images):
     assert torch.equal(inverse, 1 - crop)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (12, 20)])
-def test_a_rotation_equals_scipy(shape):
-    x = gaussian_blur(torch.rand(1, 3, *shape, generator=seeded()), 2)
-    angle = -20 + 40 * torch.rand((), generator=seeded(5)).item()
-    expected = np.stack([rotate(c.numpy(), angle, reshape=False, order=1) for c in x[0]])
-    found = random_rotate(x, 20, generator=seeded(5))[0]
-    inner = (slice(None), slice(4, -4), slice(4, -4))
-    torch.testing.assert_close(found[inner], torch.from_numpy(expected)[inner], rtol=0, atol=1e-3)
-    torch.testing.assert_close(random_rotate(x, 0), x, rtol=1e-3, atol=1e-4)
-
-
 def test_each_image_is_cropped_by_itself():
     ramp = (torch.arange(100.0) / 100).expand(50, 3, 100, 100)
-    crops = random_crop(ramp, 0.3, 0.9, size=30, generator=seeded())
+    crops = random_crop(ramp, 0.3, size=30, generator=seeded())
     left, right = crops[:, 0, 0, 0], crops[:, 0, 0, -1]
     width = right - left                # the fraction seen, but for half a pixel at either end
     assert crops.shape == (50, 3, 30, 30)
-    assert 0.25 < width.min() < 0.4 and 0.8 < width.max() < 0.92
+    assert 0.25 < width.min() < 0.4 and 0.85 < width.max() < 1
     assert left.min() < 0.1 and left.max() > 0.4
-    torch.testing.assert_close(random_crop(ramp, 1, 1), ramp, rtol=0, atol=1e-5)
+    torch.testing.assert_close(random_crop(ramp, 1, size=100), ramp, rtol=0, atol=1e-5)
 
 
 def test_gradients_pass_and_nothing_is_changed(random_net, images, unchanged):

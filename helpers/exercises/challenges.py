@@ -20,7 +20,7 @@ from helpers.exercises.feedback import (
     require,
 )
 from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
-from helpers.feature_visualization import in_top_k
+from helpers.feature_visualization import is_classified_as
 from helpers.features import fit_probe
 from helpers.losses import content_loss, style_loss
 from helpers.networks import DATA
@@ -94,10 +94,10 @@ def class_visualization_score(mine, net, held_out_net, *, seed=0):
     check_shape(images, (len(classes), 3, 64, 64), "an image for each class")
     check_range(images, "clamp after each step")
     images = images.detach()
-    require(in_top_k(net, images, classes).any(),
+    require(is_classified_as(net, images, classes).any(),
             "not even the network that you optimized for classifies one image correctly: does the "
             "score of the class increase?")
-    return in_top_k(held_out_net, images, classes).float().mean().item()
+    return is_classified_as(held_out_net, images, classes).float().mean().item()
 
 
 # ---- Style transfer in few steps ----
