@@ -44,14 +44,14 @@ def gradient_image(gradient, *, quantile=0.995):
     return (0.5 + 0.5 * gradient.detach() / scale).clamp(0, 1).cpu()
 
 
-def outline(image, mask, *, color=(1.0, 0.9, 0.0), width=2):
-    """Outline a mask (1,h,w) bool on its image (1,3,h,w): `color` inside, black outside."""
+def outline(image, mask, *, width=2):
+    """Outline a mask (1,h,w) bool on its image (1,3,h,w): yellow inside, black outside."""
     drawn = image.detach().cpu().clone()
     inside = mask[0].cpu().numpy()
     around = binary_dilation(inside, iterations=width) & ~inside
     edge = binary_dilation(~inside, iterations=width) & inside
     drawn[0][:, torch.from_numpy(around)] = 0.0
-    drawn[0][:, torch.from_numpy(edge)] = drawn.new_tensor(color)[:, None]
+    drawn[0][:, torch.from_numpy(edge)] = drawn.new_tensor((1.0, 0.9, 0.0))[:, None]
     return drawn
 
 

@@ -28,10 +28,10 @@ class PixelImage(nn.Module):
         self.pixels = nn.Parameter(start.detach().clone())
 
     @classmethod
-    def noise(cls, height, width, *, batch=1, sigma=0.1, mean=0.5, generator=None, device=None):
+    def noise(cls, height, width, *, batch=1, sigma=0.1, generator=None, device=None):
         """Start from gray with Gaussian noise of standard deviation `sigma`."""
         noise = torch.randn(batch, 3, height, width, generator=seeded(generator))
-        return cls((mean + sigma * noise).clamp(0, 1).to(device))
+        return cls((0.5 + sigma * noise).clamp(0, 1).to(device))
 
     def forward(self):
         return self.pixels
@@ -121,10 +121,9 @@ def mean_magnitude(photographs):
     """Average the magnitudes of photographs and all directions, (n,3,h,w) -> (3,h,w//2+1).
 
     Averaging over directions removes the cross that the borders of a photograph cause. The mean is
-    0, so images with these magnitudes are gray on average. An odd last column is cut off.
+    0, so images with these magnitudes are gray on average. The width is even.
     """
     check_images(photographs)
-    photographs = photographs[..., :photographs.shape[3] // 2 * 2]
     h, w = photographs.shape[2:]
     magnitude = to_spectrum(photographs).abs().mean(0).flatten(1)           # (3,n)
     ring = (frequencies(h, w) * max(h, w)).round().long()

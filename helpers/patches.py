@@ -82,13 +82,12 @@ def extend(field, k, s, p, d):
 class TopPatches(NamedTuple):
     """For each channel the k images that activate it most, in descending order.
 
-    values (channels,k), indices of the images (channels,k), units (channels,k,2): row and column in
-    the map, and boxes (channels,k,4): what they see, (top, left, bottom, right).
+    values (channels,k), indices of the images (channels,k), and boxes (channels,k,4): what the most
+    active unit sees, (top, left, bottom, right).
     """
 
     values: torch.Tensor
     indices: torch.Tensor
-    units: torch.Tensor
     boxes: torch.Tensor
 
 
@@ -115,4 +114,4 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     start = field.offset + field.stride * units
     border = units.new_tensor(images.shape[2:])
     boxes = torch.cat([start.clamp(min=0), (start + field.size).minimum(border)], 2)
-    return TopPatches(values[:k].T, indices, units, boxes)
+    return TopPatches(values[:k].T, indices, boxes)

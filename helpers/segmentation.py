@@ -34,12 +34,11 @@ def largest_component(mask):
     return torch.from_numpy(labels == 1 + areas.argmax())[None].to(mask.device)
 
 
-def grabcut(image, saliency_map, *, foreground=0.95, background=0.3,
-            unknown="background", iterations=5):
+def grabcut(image, saliency_map, *, foreground=0.95, background=0.3, unknown="background"):
     """Segment the object of a saliency map by GrabCut, (1,3,h,w) and (1,h,w) -> mask (1,h,w) bool.
 
     GrabCut (Rother 2004) decides on the unknown pixels of the map's `trimap` by color and edges,
-    starting with them as `unknown`: "background" or "foreground". The largest component is kept. If
+    in five rounds from `unknown`: "background" or "foreground". The largest component is kept. If
     a kind has too few known pixels, or all known pixels have one color, the mask is the map above
     its quantile, and a warning says so.
     """
@@ -57,6 +56,6 @@ def grabcut(image, saliency_map, *, foreground=0.95, background=0.3,
         return largest_component(known == 1)
     cv2.setRNGSeed(0)
     models = np.zeros((2, 1, 65))
-    cv2.grabCut(pixels, labels, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(pixels, labels, None, *models, 5, cv2.GC_INIT_WITH_MASK)
     mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     return largest_component(torch.from_numpy(mask)[None].to(image.device))

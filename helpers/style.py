@@ -120,35 +120,30 @@ class ConditionalInstanceNorm(nn.Module):
         return scale * (x - mean) / (variance + 1e-5).sqrt() + shift
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm as PyTorch's, which ignores the style."""
-
-    def forward(self, x, mix=None):
-        return super().forward(x)
-
-
 class ConvBlock(nn.Module):
     """Upsample (bilinear), pad by reflection, convolve, normalize: (b,c,h,w) -> (b,c',h',w')."""
 
-    def __init__(self, inside, outside, kernel, *, stride=1, up=1, norm=None):
+    def __init__(self, inside, outside, kernel, *, norm, stride=1, up=1):
         super().__init__()
         self.up = up
         self.border = [kernel // 2] * 4
-        self.conv = nn.Conv2d(inside, outside, kernel, stride, bias=norm is None)
-        self.norm = norm(outside) if norm else None
+        self.conv = nn.Conv2d(inside, outside, kernel, stride, bias=norm is nn.Identity)
+        self.norm = norm(outside)
 
     def forward(self, x, mix):
         if self.up > 1:
             x = F.interpolate(x, scale_factor=self.up, mode="bilinear")
         x = self.conv(F.pad(x, self.border, mode="reflect"))
-        return x if self.norm is None else self.norm(x, mix)
+        if isinstance(self.norm, ConditionalInstanceNorm):
+            return self.norm(x, mix)
+        return self.norm(x)
 
 
 class TransformNet(nn.Module):
     """Transform images (b,3,h,w) in [0, 1] into a style by one forward pass (Johnson 2016).
 
     At half of Johnson's width, with bilinear upsampling and reflection padding. `styles` are names,
-    or their number; `norm` is "instance", "batch", or None, and only the first tells styles apart.
+    or their number; `norm` is "instance" or "batch", and only the first tells styles apart.
     `style` is a name, a number from 0, or weights (styles,) or (b, styles) that sum to 1.
     """
 
@@ -157,7 +152,7 @@ class TransformNet(nn.Module):
         self.styles = list(range(styles) if isinstance(styles, int) else styles)
         self.shape = {"width": width, "blocks": blocks, "norm": norm}
         conditional = partial(ConditionalInstanceNorm, styles=len(self.styles))
-        norms = {"instance": conditional, "batch": BatchNorm, None: None}
+        norms = {"instance": conditional, "batch": nn.BatchNorm2d}
         block = partial(ConvBlock, norm=norms[norm])
         w = width
         self.down = nn.ModuleList([
@@ -173,7 +168,7 @@ class TransformNet(nn.Module):
             block(4 * w, 2 * w, 3, up=2),
             block(2 * w, w, 3, up=2),
         ])
-        self.out = ConvBlock(w, 3, 9)
+        self.out = ConvBlock(w, 3, 9, norm=nn.Identity)
 
     def forward(self, x, style=0):
         height, width = x.shape[2:]

@@ -95,8 +95,8 @@ def test_top_patches_equal_a_brute_force(random_net, many, layer):
         best = sorted(range(len(many)), key=lambda n: -peaks[n])[:4]
         assert found.indices[c].tolist() == best
         assert found.values[c].tolist() == pytest.approx([peaks[n] for n in best], abs=1e-6)
-        for n, unit, box in zip(best, found.units[c].tolist(), found.boxes[c].tolist()):
-            assert tuple(unit) == divmod(maps[n, c].argmax().item(), maps.shape[3])
+        for n, box in zip(best, found.boxes[c].tolist()):
+            unit = divmod(maps[n, c].argmax().item(), maps.shape[3])
             assert tuple(box) == field.box(*unit, 64)
 
 
@@ -107,7 +107,6 @@ def test_a_patch_by_hand():
     x[1, :, 4:, :4] = 1
     found = top_patches(net, x, "0", 1)
     assert found.indices.tolist() == [[1]]
-    assert found.units.tolist() == [[[1, 0]]]
     assert found.boxes.tolist() == [[[4, 0, 8, 4]]]
 
 

@@ -121,7 +121,7 @@ def test_conditional_instance_norm_is_pytorchs():
 
 
 def test_the_network_keeps_size_and_range():
-    for norm, size in (("instance", (8, 8)), ("batch", (17, 16)), (None, (18, 31))):
+    for norm, size in (("instance", (18, 31)), ("batch", (17, 16))):
         y = tiny(norm=norm)(rand(2, 3, *size))
         assert y.shape == (2, 3, *size) and 0 <= y.min() and y.max() <= 1 and y.std() > 0
 
