@@ -9,7 +9,6 @@ import asyncio
 import html
 import time
 from contextlib import closing, contextmanager
-from inspect import signature
 
 import ipywidgets
 from IPython.display import display
@@ -43,13 +42,13 @@ class ImageView(ipywidgets.VBox):
         self.picture.layout.display = None
         self.text.value = text
 
-    def follow(self, steps, every, width):
-        """Yield the steps of `descend`, and show one in `every` seconds, and the last."""
+    def follow(self, steps, width):
+        """Yield the steps of `descend`, and show ten a second, and the last."""
         step = None
         shown = 0.0
         try:
             for step in steps:
-                if time.monotonic() - shown > every:
+                if time.monotonic() - shown > 0.1:
                     self.show(step.image[:1].clamp(0, 1), f"step {step.index} …", width)
                     shown = time.monotonic()
                 yield step
@@ -119,30 +118,18 @@ def errors_in(text):
         text.value = status(f"<b>{type(error).__name__}:</b> {html.escape(str(error))}")
 
 
-def make_control(name, spec):
-    """Make a dropdown from a list, or a slider from (low, high) or (low, high, step)."""
-    widget = ipywidgets.interactive.widget_from_abbrev(spec)
-    widget.description = name
-    if isinstance(spec, tuple):
-        widget.value = widget.min
-    return widget
+def make_controls(specs):
+    """Make controls, {name: widget}, from {name: spec}.
 
-
-def fit(widget, spec):
-    """Change the choices or the range of a control."""
-    if isinstance(spec, list):
-        widget.options = spec
-        return
-    with widget.hold_trait_notifications():     # the new low may exceed the old high
-        for name, value in zip(("min", "max", "step"), spec):
-            setattr(widget, name, value)
-
-
-def resolve(spec, widgets):
-    """Return the choices or the range of a control, which may be a function of earlier controls."""
-    if not callable(spec):
-        return spec
-    return spec(**{name: widgets[name].value for name in signature(spec).parameters})
+    A spec is a list of choices, or of pairs (label, choice), for a dropdown, or (low, high) or
+    (low, high, step) for a slider.
+    """
+    widgets = {name: ipywidgets.interactive.widget_from_abbrev(spec) for name, spec in specs.items()}
+    for name, widget in widgets.items():
+        widget.description = name
+        if isinstance(specs[name], tuple):
+            widget.value = widget.min
+    return widgets
 
 
 def values(widgets):
@@ -150,26 +137,26 @@ def values(widgets):
     return {name: widget.value for name, widget in widgets.items()}
 
 
-def live_view(steps, *, every=0.1, width=2 * WIDTH):
-    """Yield the steps of `descend`, and show the image once in `every` seconds."""
+def live_view(steps, *, width=2 * WIDTH):
+    """Yield the steps of `descend`, and show the image ten times a second."""
     view = ImageView()
     display(view)
-    yield from view.follow(steps, every, width)
+    yield from view.follow(steps, width)
 
 
-def run_button(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
+def run_button(steps, /, *, width=2 * WIDTH, **controls):
     """Show buttons that start and stop `steps(**values)`, a generator like `descend`.
 
-    Controls are those of `explore`, but none may depend on another. Cells still run meanwhile.
+    Controls are those of `make_controls`. Cells still run meanwhile.
     """
-    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    widgets = make_controls(controls)
     start = ipywidgets.Button(description="draw", icon="play")
     stop = ipywidgets.Button(description="stop", icon="stop")
     view = ImageView("Press <i>draw</i>.")
     drawing = Drawing(view.text)
 
     def run():
-        yield from view.follow(steps(**values(widgets)), every, width)
+        yield from view.follow(steps(**values(widgets)), width)
 
     start.on_click(lambda _: drawing.start(run()))
     stop.on_click(lambda _: drawing.stop())
@@ -179,30 +166,18 @@ def run_button(steps, /, *, every=0.02, width=2 * WIDTH, **controls):
 def explore(draw, /, **controls):
     """Show controls above a picture that follows them: `draw(**values)` returns (image, text).
 
-    A control is a list of choices, or (low, high) or (low, high, step), or a function of earlier
-    controls, by their names, that returns one of these.
+    Controls are those of `make_controls`.
     """
+    widgets = make_controls(controls)
     view = ImageView()
-    widgets = {}
 
-    def redraw():
+    def redraw(change=None):
         image, text = draw(**values(widgets))
         view.show(image, status(text))
 
-    @errors_in(view.text)
-    def update(change):
-        for name, spec in controls.items():
-            if callable(spec):
-                resolved = resolve(spec, widgets)
-                widgets[name].unobserve(update, "value")    # so that we draw only once, below
-                fit(widgets[name], resolved)
-                widgets[name].observe(update, "value")
-        redraw()
-
-    for name, spec in controls.items():
-        widgets[name] = make_control(name, resolve(spec, widgets))
-        widgets[name].observe(update, "value")
-    redraw()
+    redraw()        # the first time at once, so that errors appear in the cell
+    for widget in widgets.values():
+        widget.observe(errors_in(view.text)(redraw), "value")
     return ipywidgets.VBox([*widgets.values(), view])
 
 
@@ -220,29 +195,27 @@ def upload_button(draw):
     return ipywidgets.VBox([own, view])
 
 
-def gallery(fill, /, *, width=WIDTH, **controls):
+def gallery(fill, /, **controls):
     """Show controls above many pictures, each as soon as it is computed; a change starts again.
 
     `fill(picture, **values)` yields (image, caption) one by one; `picture` is the reader's own,
-    (1,3,h,w), or None. Controls are those of `explore`, but none may depend on another.
+    (1,3,h,w), or None. Controls are those of `make_controls`.
     """
-    widgets = {name: make_control(name, spec) for name, spec in controls.items()}
+    widgets = make_controls(controls)
     own = PictureInput()
     text = ipywidgets.HTML()
     wall = ipywidgets.HBox(layout=ROW)
     drawing = Drawing(text)
 
     def draw():
-        began = time.monotonic()
         wall.children = ()
         for image, caption in fill(own.load(), **values(widgets)):
-            tile = ImageView(width=f"{width}px", flex="0 0 auto", margin="4px")
-            tile.show(image, caption, width)
+            tile = ImageView(width=f"{WIDTH}px", flex="0 0 auto", margin="4px")
+            tile.show(image, caption, WIDTH)
             wall.children += (tile,)
-            done = f"{len(wall.children)} pictures in {time.monotonic() - began:.1f} s"
-            text.value = f"{done} …"
+            text.value = f"{len(wall.children)} pictures …"
             yield
-        text.value = status(done)
+        text.value = status(f"{len(wall.children)} pictures")
 
     def restart(change):
         drawing.start(draw())

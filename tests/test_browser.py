@@ -99,7 +99,7 @@ def test_explore(widgets):
     box.locator(".noUi-handle").press("End")
     check(box, "dark 40", shade=40)
     box.locator("select").select_option("light")
-    check(box, "light 100", shade=100)
+    check(box, "light 40", shade=100)
 
 
 def test_live_view_and_run_button(widgets):
