@@ -93,18 +93,14 @@ def image_scatter(images, points, *, labels=None, cells=36, side=24):
         if (column, row) in taken:
             continue
         taken.add((column, row))
-        if labels is not None:
-            image = with_frame(image, color_sequences["petroff10"][int(labels[k]) % 10])
         top = (cells - 1 - row) * side
-        grid[:, top:top + side, column * side:(column + 1) * side] = image
+        tile = grid[:, top:top + side, column * side:(column + 1) * side]
+        tile[:] = image
+        if labels is not None:
+            color = colors.to_rgb(color_sequences["petroff10"][int(labels[k]) % 10])
+            tile[:] = torch.tensor(color)[:, None, None]
+            tile[:, 2:-2, 2:-2] = image[:, 2:-2, 2:-2]
     return grid[None]
-
-
-def with_frame(image, color, width=2):
-    """Replace the border of an image (3,h,w) by a color."""
-    framed = torch.tensor(colors.to_rgb(color))[:, None, None].expand_as(image).clone()
-    framed[:, width:-width, width:-width] = image[:, width:-width, width:-width]
-    return framed
 
 
 def crop_boxes(images, boxes, side):

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 
 from helpers.activations import activations
 from helpers.attribution import check_maps
@@ -92,13 +91,17 @@ def linear_probe(features, labels, *, ridge=0.1):
     return torch.from_numpy(weight).to(features), torch.from_numpy(bias).to(features)
 
 
-class Probe(NamedTuple):
-    """A linear probe on a layer of a network: images (b,3,h,w) -> (b,classes), differentiable."""
+class Probe:
+    """Fit a linear probe to a layer of a network, and use it: images (b,3,h,w) -> (b,classes).
 
-    net: nn.Module
-    layer: str
-    weight: torch.Tensor
-    bias: torch.Tensor
+    Images (n,3,h,w) and labels (n,) fit it; the network is not trained. It is differentiable.
+    Measure its accuracy on other images.
+    """
+
+    def __init__(self, net, images, labels, layer):
+        self.net = net
+        self.layer = layer
+        self.weight, self.bias = linear_probe(extract_features(net, images, layer), labels)
 
     def __call__(self, x):
         return pool_features(activations(self.net, x, self.layer)) @ self.weight + self.bias
@@ -109,12 +112,3 @@ class Probe(NamedTuple):
         check_images(images)
         predicted = torch.cat([self(x).argmax(1) for x in images.split(32)])
         return (predicted == labels).float().mean().item()
-
-
-def fit_probe(net, images, labels, layer):
-    """Fit a linear probe to a layer's pooled features, images (n,3,h,w) and labels (n,) -> Probe.
-
-    The network is not trained. Measure the probe's accuracy on other images.
-    """
-    features = extract_features(net, images, layer)
-    return Probe(net, layer, *linear_probe(features, labels))

@@ -11,19 +11,8 @@ from IPython.display import HTML
 from PIL import Image
 
 from helpers.drawing import heat, make_grid, overlay  # noqa: F401, for setup cells in one line
-from helpers.figures import WIDTH, plain_text
-from helpers.images import check_images, to_pil
-
-
-def fit_width(image, width):
-    """Convert to a PIL image about `width` pixels wide; small images grow by whole factors."""
-    picture = to_pil(image)
-    if picture.width > width:
-        height = max(1, round(picture.height * width / picture.width))
-        return picture.resize((width, height), Image.Resampling.LANCZOS)
-    factor = round(width / picture.width)
-    size = (picture.width * factor, picture.height * factor)
-    return picture.resize(size, Image.Resampling.NEAREST)
+from helpers.figures import WIDTH, fit, plain_text
+from helpers.images import check_images
 
 
 def figure(picture, caption, alt, **options):
@@ -52,9 +41,10 @@ def compare(*pictures, captions, alt=None, credit=None, width=WIDTH, quality=Non
             low, high = picture.aminmax()
             caption = f"{caption} <small>(dark to bright: {low:.2g} to {high:.2g})</small>"
             picture = heat(picture)
-        check_images(picture.reshape(-1, *picture.shape[-3:]))
+        picture = picture.reshape(-1, *picture.shape[-3:])
+        check_images(picture)
         options = {"lossless": quality is None, "quality": quality or 80}
-        page += figure(fit_width(picture, width), caption, text, **options)
+        page += figure(Image.fromarray(fit(picture, width)), caption, text, **options)
     return HTML(f"<div>{page}" + (f"<br><small>{credit}</small>" if credit else "") + "</div>")
 
 
@@ -65,7 +55,7 @@ def show(picture, caption, *, width=2 * WIDTH, **options):
 
 def animation(pictures, caption, *, alt, width=2 * WIDTH, fps=12, quality=80):
     """Show images (1,3,h,w) of one size as an animated WebP that repeats."""
-    first, *rest = [fit_width(picture, width) for picture in pictures]
+    first, *rest = [Image.fromarray(fit(picture, width)) for picture in pictures]
     options = {"save_all": True, "append_images": rest, "duration": round(1000 / fps), "loop": 0}
     return HTML(figure(first, caption, alt, quality=quality, **options))
 

@@ -36,10 +36,11 @@ def load_image(source, *, size=None):
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)
         picture = source if isinstance(source, Image.Image) else Image.open(source)
-        x = to_tensor(as_rgb(picture))
+        x = torch.from_numpy(np.asarray(as_rgb(picture), np.float32) / 255)
     except Exception as error:      # Pillow raises many kinds for files that are damaged
         raise ValueError(f"This is not a picture that Pillow can read: {error}. "
                          "Try a JPEG or PNG file.") from error
+    x = x.permute(2, 0, 1)[None].contiguous()
     return x if size is None else resize(center_crop(x, size), size)
 
 
@@ -62,12 +63,6 @@ def as_rgb(picture):
             srgb = ImageCms.createProfile("sRGB")
             return ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
     return picture.convert("RGB")
-
-
-def to_tensor(picture):
-    """Convert an RGB PIL image to a tensor (1,3,h,w) from 0 to 1."""
-    x = torch.from_numpy(np.asarray(picture, np.float32) / 255)
-    return x.permute(2, 0, 1)[None].contiguous()
 
 
 def to_pil(image):

@@ -41,15 +41,18 @@ def receptive_field(net, layer):
     see no more than the blocks they skip, on images whose sides are multiples of 32. Raises
     ValueError for other architectures and for layers behind the global pooling.
     """
-    field = ReceptiveField(1, 1, 0)
+    size, stride, offset = 1, 1, 0
     for module in modules_up_to(net, layer):
         if isinstance(module, WINDOWS):
-            field = extend(field, *window_of(module))
+            k, s, p, d = window_of(module)
+            size += (k - 1) * d * stride
+            offset -= p * stride
+            stride *= s
         elif not isinstance(module, nn.Sequential) and type(module).__name__ not in POINTWISE:
             raise ValueError(f"Layer {layer!r} is in or after {type(module).__name__}; receptive "
                              "fields are computed for chains of convolutions and poolings, as in "
                              "CourseNet, AlexNet, VGG, EfficientNet-Lite0. Try an earlier layer.")
-    return field
+    return ReceptiveField(size, stride, offset)
 
 
 def modules_up_to(net, layer):
@@ -70,13 +73,6 @@ def window_of(module):
     if hasattr(module, "padding_of"):       # "same" padding, of a side that the stride divides
         p = (k - s) // 2
     return k, s, p, d
-
-
-def extend(field, k, s, p, d):
-    """Extend a receptive field by a layer of kernel size k, stride s, padding p, and dilation d."""
-    size = field.size + (k - 1) * d * field.stride
-    offset = field.offset - p * field.stride
-    return ReceptiveField(size, s * field.stride, offset)
 
 
 class TopPatches(NamedTuple):

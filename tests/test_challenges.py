@@ -9,7 +9,7 @@ from helpers.exercises import challenges
 from helpers.exercises.detective import with_random_cue
 from helpers.exercises.feedback import NotRight
 from helpers.exercises.held_out_inputs import held_out_scenes
-from helpers.features import fit_probe
+from helpers.features import Probe
 from helpers.networks import load_net
 from helpers.photos import photos
 from helpers.scenes import scenes
@@ -40,7 +40,7 @@ def test_a_probe_is_revealed_by_maps_that_differ_from_an_honest_one():
     net = load_net()
     train = scenes()[:40]
     x = held_out_scenes(1, 3).images
-    first, second = [fit_probe(net, with_random_cue(train, seed=seed), train.labels, "relu4")
+    first, second = [Probe(net, with_random_cue(train, seed=seed), train.labels, "relu4")
                      for seed in (0, 1)]
     assert challenges.revealed(second, first, first, x) > 0
     assert challenges.revealed(second, first, second, x) == 0

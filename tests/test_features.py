@@ -10,7 +10,6 @@ from helpers.activations import activations
 from helpers.features import (
     Probe,
     extract_features,
-    fit_probe,
     linear_probe,
     nearest_neighbors,
     pca,
@@ -121,7 +120,7 @@ def test_a_probe_separates_dark_from_bright_and_can_be_differentiated(random_net
     images = 0.2 * torch.rand(12, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(12) % 2
     images[labels == 1] += 0.7
-    probe = fit_probe(random_net, images[:8], labels[:8], "relu2")
+    probe = Probe(random_net, images[:8], labels[:8], "relu2")
     assert probe.accuracy(images[8:], labels[8:]) == 1
     assert probe.accuracy(images[8:], 1 - labels[8:]) == 0
     x = images.requires_grad_()
@@ -130,13 +129,15 @@ def test_a_probe_separates_dark_from_bright_and_can_be_differentiated(random_net
 
 
 def test_accuracy_by_hand(random_net, images):
-    always_one = Probe(random_net, "fc8", torch.zeros(10, 2), torch.tensor([0.0, 1]))
+    always_one = Probe(random_net, images, torch.tensor([0, 1, 1]), "fc8")
+    always_one.weight = torch.zeros(10, 2)
+    always_one.bias = torch.tensor([0.0, 1])
     assert always_one.accuracy(images, torch.tensor([1, 0, 1])) == pytest.approx(2 / 3)
 
 
 def test_nothing_is_changed(random_net, images, unchanged):
     labels = torch.tensor([0, 1, 1])
     with unchanged(random_net, images, labels):
-        fit_probe(random_net, images, labels, "relu3").accuracy(images, labels)
+        Probe(random_net, images, labels, "relu3").accuracy(images, labels)
         nearest_neighbors(images, images, 2)
         pca(images, 2)

@@ -21,7 +21,7 @@ from helpers.exercises.feedback import (
 )
 from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
 from helpers.feature_visualization import is_classified_as
-from helpers.features import fit_probe
+from helpers.features import Probe
 from helpers.losses import content_loss, style_loss
 from helpers.networks import DATA
 from helpers.scenes import scenes
@@ -198,7 +198,7 @@ def spurious_cue_score(mine, net, *, seed=0):
     check_kind(images, train.images)
     check_shape(images, train.images.shape, "an image for each image")
     check_range(images, "try clamp(0, 1)")
-    fit = lambda images: fit_probe(net, images.to(device), train.labels.to(device), "relu4")
+    fit = lambda images: Probe(net, images.to(device), train.labels.to(device), "relu4")
     cheat = fit(with_spurious_cue(train, cue=mine, seed=seed))
     honest = fit(with_random_cue(train, cue=mine, seed=seed))
     second = fit(with_random_cue(train, cue=mine, seed=seed + 1))

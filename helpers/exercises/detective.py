@@ -7,7 +7,7 @@ Such a probe is called a Clever Hans, after the horse that read the answers in i
 import torch
 
 from helpers.exercises.feedback import NOT_TRIED, Feedback, prints_feedback, require
-from helpers.features import fit_probe
+from helpers.features import Probe
 from helpers.images import check_images
 
 SIDE = 6            # of the tag, in pixels of 64
@@ -60,8 +60,8 @@ def suspects(net, scenes, *, seed, cue=paste_tag, names="AB"):
     network is the same and stays as it is.
     """
     # An honest probe needs a later layer to be as accurate as one that reads the cue.
-    cheat = fit_probe(net, with_spurious_cue(scenes, cue=cue), scenes.labels, "relu4")
-    honest = fit_probe(net, with_random_cue(scenes, seed=seed, cue=cue), scenes.labels, "relu7")
+    cheat = Probe(net, with_spurious_cue(scenes, cue=cue), scenes.labels, "relu4")
+    honest = Probe(net, with_random_cue(scenes, seed=seed, cue=cue), scenes.labels, "relu7")
     cheat_first = torch.rand((), generator=torch.Generator().manual_seed(seed)) < 0.5
     probes = (cheat, honest) if cheat_first else (honest, cheat)
     return dict(zip(names, probes, strict=True))

@@ -32,17 +32,13 @@ def read_weights(path):
 
     Raises ValueError if it is missing or damaged.
     """
-    path = Path(path)
-    if not path.exists():
-        raise ValueError(f"There is no {path.name} in data/. Try `git checkout -- data`.")
     try:
         tensors = load_file(path)
         with safe_open(path, "pt") as file:
             metadata = {key: json.loads(value) for key, value in file.metadata().items()}
         intact = checksum(tensors, metadata) == metadata["sha256"]
-    except Exception:       # safetensors' own errors, JSON's, a missing key
+    except Exception:       # no file, safetensors' own errors, JSON's, a missing key
         intact = False
     if not intact:
-        raise ValueError(f"{path.name} is damaged: its checksum does not match. "
-                         "Try `git checkout -- data`.")
+        raise ValueError(f"{path} is missing or damaged. Try `git checkout -- data`.")
     return {name: t.float() for name, t in tensors.items()}, metadata

@@ -93,7 +93,11 @@ def render_scenes(n, *, seed=0, size=64, device="cpu", **fixed):
     indices = range(n) if isinstance(n, int) else [int(index) for index in n]
     drawn = [draw_attributes(index, seed) for index in indices]
     for name, values in fixed.items():
-        fix_attribute(drawn, name, values)
+        if name not in drawn[0]:
+            raise unknown_name("attribute", name, drawn[0])
+        each = values if isinstance(values, (list, tuple)) else [values] * len(drawn)
+        for attributes, value in zip(drawn, each, strict=True):
+            attributes[name] = value
     images, masks = zip(*[render(lay_out(a, device), size) for a in drawn])
     attributes = {name: torch.tensor([kinds.index(a[name]) for a in drawn], device=device)
                   for name, kinds in KINDS.items()}
@@ -107,16 +111,6 @@ def draw_attributes(index, seed):
     for u, (name, (low, high)) in zip(numbers[len(KINDS):], RANGES.items()):
         drawn[name] = low + (high - low) * u
     return drawn | {"shape": SHAPES[index % len(SHAPES)]}
-
-
-def fix_attribute(drawn, name, values):
-    """Set an attribute of all scenes to one value, or to a list of one for each."""
-    if name not in KINDS and name not in RANGES:
-        raise unknown_name("attribute", name, [*KINDS, *RANGES])
-    if not isinstance(values, (list, tuple, np.ndarray, torch.Tensor)):
-        values = [values] * len(drawn)
-    for attributes, value in zip(drawn, values, strict=True):
-        attributes[name] = value
 
 
 def rotation(axis, degrees):
