@@ -48,7 +48,8 @@ def activations(net, x, layers):
     def keep(name):
         def hook(module, inputs, output):
             if name not in found:
-                check_output(name, output)
+                if getattr(output, "ndim", None) != 2:
+                    check_maps(output, x, name)
                 found[name] = output.clone()        # a later layer may work in place
             if len(found) == len(set(names)):
                 raise StopForward
@@ -61,8 +62,12 @@ def activations(net, x, layers):
     return found[layers] if isinstance(layers, str) else {name: found[name] for name in names}
 
 
-def check_output(name, output):
-    """Raise ValueError unless a layer's output is maps (b,c,h,w) or vectors (b,d)."""
-    if getattr(output, "ndim", None) not in (2, 4):
-        raise ValueError(f"Layer {name!r} gave {describe(output)}; expected (b, c, h, w) or "
-                         "(b, d). Try a convolution or a linear layer.")
+def check_maps(output, x, layer):
+    """Raise ValueError unless a layer's output is maps (b,c,h,w), shaped like the images."""
+    if getattr(output, "ndim", None) == 4:
+        aspect = output.shape[2] / output.shape[3]
+        of_images = x.shape[2] / x.shape[3]
+        if aspect == 1 or 2 / 3 < aspect / of_images < 3 / 2:   # false for most (b,h,w,channels)
+            return
+    raise ValueError(f"Layer {layer!r} gave {describe(output)}; expected feature maps "
+                     "(b, channels, h, w). Try the last convolution.")

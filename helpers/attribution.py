@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from helpers.activations import check_eval, find_layer
+from helpers.activations import check_eval, check_maps, find_layer
 from helpers.errors import describe, unknown_name
 from helpers.images import check_images, pair
 
@@ -120,17 +120,6 @@ def grad_cam(net, x, layer, target):
     weights = gradient.mean((2, 3), keepdim=True)                   # (b,c,1,1)
     cam = (weights * maps[0].detach()).sum(1, keepdim=True).relu()
     return F.interpolate(cam, x.shape[2:], mode="bilinear")[:, 0]
-
-
-def check_maps(output, x, layer):
-    """Raise ValueError unless a layer's output is maps (b,c,h,w), shaped like the images."""
-    aspect = output.shape[-2] / output.shape[-1]
-    of_images = x.shape[2] / x.shape[3]
-    is_square = aspect == 1
-    is_alike = 2 / 3 < aspect / of_images < 3 / 2       # false for most (b,h,w,channels)
-    if output.ndim != 4 or not (is_square or is_alike):
-        raise ValueError(f"Layer {layer!r} gave {describe(output)}; expected feature maps "
-                         "(b, channels, h, w). Try the last convolution.")
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from helpers.activations import activations
-from helpers.attribution import check_maps
 from helpers.images import check_images
 
 GRID = 4        # maps are averaged to at most 4 x 4 positions
@@ -34,8 +33,6 @@ def extract_features(net, images, layers, *, batch=32):
     found = {name: [] for name in names}
     for x in images.split(batch):
         for name, a in activations(net, x, names).items():
-            if a.ndim == 4:
-                check_maps(a, x, name)
             found[name].append(pool_features(a))
     features = {name: torch.cat(parts) for name, parts in found.items()}
     return features[layers] if isinstance(layers, str) else features
