@@ -26,18 +26,6 @@ def pointing_game(maps, masks):
     return (maxima & masks).sum((-2, -1)) / maxima.sum((-2, -1))
 
 
-def relevance_mass(maps, masks):
-    """Compute the fraction of a map's positive values on the object: two (b,h,w) -> (b,).
-
-    A constant map scores the object's fraction of the image, a map without positive values 0.
-    Relevance mass accuracy, Arras 2022.
-    """
-    positive = maps.clamp(min=0).float()
-    total = positive.sum((-2, -1))
-    fraction = (positive * masks).sum((-2, -1)) / total
-    return torch.where(total > 0, fraction, 0.0)
-
-
 @torch.no_grad()
 def perturbation_curve(score, start, end, maps, *, steps=16):
     """Compute the score while pixels of `start` become those of `end`, largest map values first.

@@ -124,11 +124,12 @@ def make_controls(specs):
     A spec is a list of choices, or of pairs (label, choice), for a dropdown, or (low, high) or
     (low, high, step) for a slider.
     """
-    widgets = {name: ipywidgets.interactive.widget_from_abbrev(spec) for name, spec in specs.items()}
-    for name, widget in widgets.items():
-        widget.description = name
-        if isinstance(specs[name], tuple):
-            widget.value = widget.min
+    widgets = {}
+    for name, spec in specs.items():
+        widgets[name] = ipywidgets.interactive.widget_from_abbrev(spec)
+        widgets[name].description = name
+        if isinstance(spec, tuple):
+            widgets[name].value = widgets[name].min
     return widgets
 
 

@@ -18,14 +18,14 @@ from helpers import attribution
 from helpers.attribution import class_score
 from helpers.baselines import center_prior, color_contrast, high_pass
 from helpers.features import extract_features
-from helpers.metrics import deletion, insertion, pointing_game, relevance_mass
+from helpers.metrics import deletion, insertion, pointing_game
 from helpers.networks import load_net, random_network
 from helpers.scenes import SHAPES, render_scenes
 from helpers.transforms import blur_maps, gaussian_blur
 
 SIZE = {"coursenet": 64, "coursenet-robust": 64, "efficientnet-lite0": 224}
 LAST = {"coursenet": "relu5", "coursenet-robust": "relu5", "efficientnet-lite0": "block16"}
-MEASURES = ("pointing game", "relevance mass", "deletion", "insertion")
+MEASURES = ("pointing game", "deletion", "insertion")
 BASELINES = ("random", "center", "saliency, random network")
 BATCH = 8
 
@@ -77,9 +77,9 @@ def measure(net, name, scenes, labels):
     for x, classes, masks in batches:
         probability = class_score(net, classes, partial(torch.softmax, dim=1))
         maps = heat_maps(net, random_net, name, x, classes, generator)
-        maps["ground-truth mask"] = masks.float()       # the upper bound of two measures
+        maps["ground-truth mask"] = masks.float()       # always points at the object
         stack = torch.stack(list(maps.values()))        # (methods,b,h,w)
-        found = [pointing_game(stack, masks), relevance_mass(stack, masks),
+        found = [pointing_game(stack, masks),
                  deletion(probability, x, stack),
                  insertion(probability, x, stack, sigma=x.shape[-1] / 13)]
         parts.append(torch.stack(found))

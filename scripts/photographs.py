@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from benchmark import BATCH, SIZE, heat_maps, show, summarize
 from common import write_table
 from helpers.images import resize
-from helpers.metrics import pointing_game, relevance_mass
+from helpers.metrics import pointing_game
 from helpers.networks import class_index, load_net, random_network
 from tiny_imagenet import read_val
 
@@ -50,14 +50,12 @@ def main(argv=None):
     chosen = torch.cat([(labels == k).nonzero()[:args.each, 0] for k in labels.unique()])
     names = [load_net("coursenet").classes[k] for k in labels[chosen]]
     masks = masks_of(boxes[chosen], images.shape[-1])
-    measure = lambda m: {"pointing game": pointing_game(m, masks),
-                         "relevance mass": relevance_mass(m, masks)}
     table = {"photographs": len(chosen)}
     for name in SIZE:
         net = load_net(name)
         classes = torch.tensor([class_index(net, word) for word in names])
         maps = all_maps(net, name, images[chosen].float() / 255, classes)
-        results = {method: measure(m) for method, m in maps.items()}
+        results = {method: {"pointing game": pointing_game(m, masks)} for method, m in maps.items()}
         table[name] = summarize(results, ["center"])
         show(name, table[name])
     if args.write:

@@ -8,6 +8,10 @@ from helpers.parametrization import FourierImage, PixelImage
 from helpers.transforms import jitter
 
 
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
 def waves(n):
     return FourierImage.noise(64, 64, batch=n)
 
@@ -16,7 +20,7 @@ REGULARIZERS = {
     "none": lambda: {},
     "L2": lambda: {"regularizer": lambda x: 0.05 * (x - 0.5).square().sum((1, 2, 3))},
     "total variation": lambda: {"regularizer": lambda x: 1e-3 * total_variation(x)},
-    "jitter": lambda: {"transform": lambda x: jitter(x, 4, generator=torch.Generator().manual_seed(0))},
+    "jitter": lambda: {"transform": lambda x: jitter(x, 4, generator=seeded())},
     "Fourier": lambda: {"image": waves(2), "optimizer": lambda p: torch.optim.Adam(p, lr=0.2)},
 }
 

@@ -13,7 +13,6 @@ from helpers.metrics import (
     perturbation_curve,
     pointing_game,
     rank_correlation,
-    relevance_mass,
 )
 from helpers.transforms import gaussian_blur
 
@@ -48,21 +47,12 @@ def test_pointing_game_by_hand():
 
 
 def test_localization_equals_a_numpy_loop(maps, masks):
-    found = pointing_game(maps, masks), relevance_mass(maps, masks)
+    found = pointing_game(maps, masks)
     for n in range(3):
         m, mask = maps[n].numpy(), masks[n].numpy()
         object_pixels = np.argwhere(mask)
         hits = [np.hypot(*(object_pixels - at).T).min() == 0 for at in np.argwhere(m == m.max())]
-        assert found[0][n].item() == pytest.approx(np.mean(hits))
-        positive = np.maximum(m, 0)
-        assert found[1][n].item() == pytest.approx(positive[mask].sum() / positive.sum())
-
-
-def test_relevance_mass_of_constant_and_tiny_maps(masks):
-    area = masks.float().mean((1, 2))
-    torch.testing.assert_close(relevance_mass(torch.full((3, 64, 64), 1e-35), masks), area)
-    assert relevance_mass(-masks.float(), masks).tolist() == [0, 0, 0]
-    assert relevance_mass(masks.float(), masks).tolist() == [1, 1, 1]
+        assert found[n].item() == pytest.approx(np.mean(hits))
 
 
 def test_iou_by_hand():
@@ -121,7 +111,6 @@ def test_the_maps_of_several_methods_in_one_tensor(random_net, images, maps, mas
     several = torch.stack([maps, maps.roll(9, 2)])
     for metric in (
         lambda m: pointing_game(m, masks),
-        lambda m: relevance_mass(m, masks),
         lambda m: deletion(score, images, m, steps=2),
         lambda m: rank_correlation(m, m.roll(1, -1)),
     ):
@@ -165,7 +154,6 @@ def test_a_bootstrap_interval_written_out():
 def test_nothing_is_changed_and_scores_are_checked(random_net, images, maps, masks, unchanged):
     with unchanged(random_net, images, maps, masks):
         pointing_game(maps, masks)
-        relevance_mass(maps, masks)
         rank_correlation(maps, maps)
         permute_layers(random_net, "fc8")
         for metric in (deletion, insertion):
