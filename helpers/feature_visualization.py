@@ -1,7 +1,5 @@
 """Feature visualization: images that maximize class scores, with regularizers."""
 
-from functools import partial
-
 import torch
 
 from helpers.activations import check_eval
@@ -11,7 +9,7 @@ from helpers.parametrization import PixelImage
 
 
 def maximize_class(net, classes, *, steps=16, image=None, transform=lambda x: x,
-                   regularizer=lambda x: 0, optimizer=partial(NormalizedGradient, lr=2.0), seed=0):
+                   regularizer=lambda x: 0, optimizer=lambda p: NormalizedGradient(p, 2.0), seed=0):
     """Maximize the logits of classes by gradient ascent, one image each: (b,) -> Steps (b,3,h,w).
 
     Starts from gray noise by normalized steps of length 2; `image` and `optimizer` are those of

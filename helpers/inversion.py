@@ -1,7 +1,5 @@
 """Feature inversion: which image has these features? Mahendran & Vedaldi 2015."""
 
-from functools import partial
-
 import torch
 
 from helpers.activations import activations
@@ -12,7 +10,7 @@ from helpers.parametrization import PixelImage
 
 
 def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60,
-           optimizer=partial(torch.optim.Adam, lr=0.05), seed=0):
+           optimizer=lambda p: torch.optim.Adam(p, lr=0.05), seed=0):
     """Invert the features of x (1,3,h,w) at a layer: find an image that has them -> Steps.
 
     Minimizes ||features - target||^2 / ||target||^2 + tv_weight TV, with beta 2, by Adam from gray
