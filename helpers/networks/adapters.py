@@ -11,6 +11,8 @@ from helpers.networks.coursenet import Normalize
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CHAINS = (models.AlexNet, models.VGG)
+FAMILIES = (*CHAINS, models.SqueezeNet, models.ResNet, models.GoogLeNet, models.DenseNet,
+            models.MobileNetV2, models.MobileNetV3, models.EfficientNet)
 ALEXNET = ("conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 avgpool "
            "flatten drop1 fc6 relu6 drop2 fc7 relu7 fc8").split()
 VGG_CLASSIFIER = "avgpool flatten fc6 relu6 drop1 fc7 relu7 drop2 fc8".split()
@@ -18,11 +20,17 @@ VGG_KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPoo
 
 
 def load_torchvision(name, weights):
-    """Load a classifier of torchvision; no ReLU works in place. Raises KeyError for other names."""
+    """Load a convolutional classifier of torchvision; no ReLU works in place.
+
+    Raises KeyError for other names, ValueError for transformers and their like.
+    """
     if name not in models.list_models(module=models):
         ours = ["coursenet", "coursenet-robust", "efficientnet-lite0"]
         raise unknown_name("network", name, [*ours, *models.list_models(module=models)])
     model = models.get_model(name, weights=weights)
+    if not isinstance(model, FAMILIES):
+        raise ValueError(f"Got {name}; expected a convolutional network such as alexnet, vgg16, "
+                         "resnet18, googlenet, densenet121, mobilenet_v2, or efficientnet_b0.")
     for module in model.modules():
         if hasattr(module, "inplace"):
             module.inplace = False

@@ -16,10 +16,10 @@ def load_net(name="coursenet", *, weights="DEFAULT"):
     """Load a network by name, frozen and in eval mode: images (b,3,h,w) from 0 to 1 -> logits.
 
     "coursenet" and "coursenet-robust" have 72 classes at 64 pixels, "efficientnet-lite0" has
-    ImageNet's 1,000 at 224 pixels. torchvision's classifiers work, too ("vgg16"); their weights are
-    downloaded once, and transformers have few layers with feature maps. `weights=None` gives random
-    weights. Raises KeyError for an unknown name, ValueError for weights that are missing or
-    damaged.
+    ImageNet's 1,000 at 224 pixels. From torchvision, AlexNet, VGG, SqueezeNet, ResNet, GoogLeNet,
+    DenseNet, MobileNet, and EfficientNet work ("vgg16"); their weights are downloaded once.
+    `weights=None` gives random weights. Raises KeyError for an unknown name, ValueError for
+    weights that are missing or damaged.
     """
     if name in ("coursenet", "coursenet-robust"):
         net = load_coursenet(name, trained=weights is not None)
