@@ -28,10 +28,7 @@ def evaluate(score, x):
 
 
 def class_score(net, classes, output=lambda logits: logits):
-    """Return the score of each image's class; classes (b,), or (1,) for copies of one image.
-
-    It is the logit, or an `output` of the logits, such as their softmax.
-    """
+    """Return the logit of each image's class (b,), or (1,) for copies, or an `output` of logits."""
     return lambda x: output(net(x)).gather(1, classes.expand(len(x))[:, None])[:, 0]
 
 

@@ -244,13 +244,15 @@ def estimate(values, ndim):
 def animation(frames, *, figure=None, width=320, fps=12):
     """Show images (n,3,h,w), or a list of them, as an animation that repeats.
 
-    It is an animated PNG, because GitHub, PDF, and nbconvert do not show image/gif.
+    It is an animated PNG, because nbconvert and PDF do not show image/gif. Where nothing moves, the
+    last frame is seen.
     """
     tiles = [fit(frame[None], width) for frame in unpack(frames)]
-    palette = Image.fromarray(np.concatenate(tiles)).quantize(128)
-    first, *rest = [Image.fromarray(tile).quantize(palette=palette, dither=0) for tile in tiles]
+    palette = Image.fromarray(np.concatenate(tiles)).quantize(128)      # a third of the bytes
+    pictures = [Image.fromarray(tile).quantize(palette=palette, dither=0) for tile in tiles]
     buffer = io.BytesIO()
-    first.save(buffer, "PNG", save_all=True, append_images=rest, duration=round(1000 / fps))
+    pictures[-1].save(buffer, "PNG", save_all=True, append_images=pictures, default_image=True,
+                      duration=round(1000 / fps))
     publish(("image/png", buffer.getvalue()), figure, ["animation"])
 
 

@@ -163,7 +163,10 @@ def test_animation_is_a_png_that_moves(shown):
     frames = torch.stack([torch.full((3, 6, 9), value) for value in (0.0, 0.5, 1.0)])
     figures.animation(frames, width=18, fps=10)
     kind, movie = image_of(shown[0])
-    assert kind == "image/png" and movie.size == (18, 12) and movie.n_frames == 3
+    assert kind == "image/png" and movie.size == (18, 12)
+    assert movie.default_image and movie.n_frames == 1 + 3
+    assert np.asarray(movie.convert("L")).min() == 255      # the last frame stands still
+    movie.seek(1)
     assert movie.info["duration"] == 100 and movie.info["loop"] == 0
 
 

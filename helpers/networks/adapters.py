@@ -22,7 +22,7 @@ VGG_KINDS = {nn.Conv2d: "conv", nn.BatchNorm2d: "bn", nn.ReLU: "relu", nn.MaxPoo
 def load_torchvision(name, weights):
     """Load a convolutional classifier of torchvision; no ReLU works in place.
 
-    Raises KeyError for other names, ValueError for transformers and their like.
+    Raises KeyError for an unknown name, ValueError for transformers.
     """
     if name not in models.list_models(module=models):
         ours = ["coursenet", "coursenet-robust", "efficientnet-lite0"]
