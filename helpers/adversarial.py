@@ -16,7 +16,8 @@ def pgd(score, x, *, epsilon, norm="l2", steps=10, step_size=None, restarts=0, s
 
     (b,3,h,w) -> (b,3,h,w). `norm` is "l2", over all pixels and colors, or "linf"; `step_size`
     is in this norm, by default 2.5 epsilon / steps. One step of epsilon in linf is FGSM
-    (Goodfellow 2015). Starts from x, then from `restarts` random points, and keeps the best.
+    (Goodfellow 2015). Starts from x, then from `restarts` random points within epsilon, and keeps
+    the best.
     """
     check_images(x)
     x = x.detach()
@@ -32,8 +33,7 @@ def pgd(score, x, *, epsilon, norm="l2", steps=10, step_size=None, restarts=0, s
 
     best = ascend(x)
     for _ in range(restarts):
-        noise = torch.randn(x.shape, generator=generator)
-        start = x + epsilon * normalize_gradient(noise, norm).to(x)
+        start = x + epsilon * random_in_ball(x.shape, norm, generator).to(x)
         other = ascend(project(start, x, epsilon))
         with torch.no_grad():
             better = evaluate(score, other) > evaluate(score, best)
@@ -41,7 +41,15 @@ def pgd(score, x, *, epsilon, norm="l2", steps=10, step_size=None, restarts=0, s
     return best
 
 
-@torch.no_grad()
+def random_in_ball(shape, norm, generator):
+    """Draw a point uniformly inside the unit ball for each image, (b,3,h,w)."""
+    if norm == "linf":
+        return 2 * torch.rand(shape, generator=generator) - 1
+    direction = normalize_gradient(torch.randn(shape, generator=generator), "l2")
+    volume = torch.rand(shape[0], 1, 1, 1, generator=generator)     # the fraction further inside
+    return volume ** (1 / direction[0].numel()) * direction
+
+
 def minimal_adversarial(net, x, labels, *, step_size=0.05, steps=40):
     """Perturb images by l2 steps until the network errs, (b,3,h,w) and (b,) -> (b,3,h,w).
 
@@ -51,11 +59,15 @@ def minimal_adversarial(net, x, labels, *, step_size=0.05, steps=40):
     check_images(x)
     check_eval(net)
     labels = torch.as_tensor(labels).to(x.device)
-    loss = lambda images: F.cross_entropy(net(images), labels, reduction="none")
     images = x.detach()
     for _ in range(steps):
-        errs = net(images).argmax(1) != labels
-        gradient = normalize_gradient(gradient_of(loss, images), "l2")
-        moved = (images + step_size * gradient).clamp(0, 1)
+        images.requires_grad_()
+        with torch.enable_grad():
+            logits = net(images)
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            gradient, = torch.autograd.grad(loss, images)
+        images = images.detach()
+        moved = (images + step_size * normalize_gradient(gradient, "l2")).clamp(0, 1)
+        errs = logits.argmax(1) != labels
         images = torch.where(errs.view(-1, 1, 1, 1), images, moved)
     return images

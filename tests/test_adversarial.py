@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.adversarial import minimal_adversarial, pgd
+from helpers.adversarial import minimal_adversarial, pgd, random_in_ball
 
 
 def predicted(net, x):
@@ -51,6 +51,16 @@ def test_pgd_raises_the_score_within_epsilon(random_net, images, norm, p, epsilo
     for y in ends:
         assert 0 <= y.min() and y.max() <= 1
         assert ((y - images).flatten(1).norm(p=p, dim=1) <= epsilon + 1e-5).all()
+
+
+@pytest.mark.parametrize("norm, p", [("l2", 2), ("linf", torch.inf)])
+def test_restarts_are_uniform_inside_the_ball(norm, p):
+    """The fraction of a ball's volume within radius r is r^d, so norm^d is uniform in [0, 1]."""
+    points = random_in_ball((4000, 1, 1, 3), norm, torch.Generator().manual_seed(0)).flatten(1)
+    assert (points.mean(0).abs() < 0.03).all()
+    volumes = points.norm(p=p, dim=1) ** 3
+    quarters = volumes.quantile(torch.tensor([0.25, 0.5, 0.75, 1.0]))
+    assert torch.allclose(quarters, torch.tensor([0.25, 0.5, 0.75, 1.0]), atol=0.03)
 
 
 def test_a_restart_finds_the_higher_of_two_maxima():
