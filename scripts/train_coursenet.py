@@ -28,7 +28,7 @@ from tiny_imagenet import read_train, read_val
 
 SCENES = 8000
 LEARNING_RATE = 0.08    # the peak of one cycle
-CLEAN_EPOCHS = 3        # of a robust training
+CLEAN_EPOCHS = 4        # of a robust training
 EPSILON = 1.0           # l2 radius of its attack
 ATTACK_STEPS = 1
 
@@ -200,13 +200,13 @@ def main(argv=None):
     parser.add_argument("--work", type=Path, default=Path("build/coursenet"), help="checkpoints")
     parser.add_argument("--out", type=Path, default=DATA, help="weights")
     parser.add_argument("--robust", action="store_true")
-    parser.add_argument("--epochs", type=int, help="default: 30, or 14 if robust")
+    parser.add_argument("--epochs", type=int, help="default: 30, or 24 if robust")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--conv1-scale", type=float, default=0.05)
     parser.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
     args = parser.parse_args(argv)
     args.name = "coursenet-robust" if args.robust else "coursenet"
-    args.epochs = args.epochs or (14 if args.robust else 30)
+    args.epochs = args.epochs or (24 if args.robust else 30)
     args.seed = 2 if args.robust else 1     # each has its own start and its own order of images
     args.work.mkdir(parents=True, exist_ok=True)
     net, log = train(args)
