@@ -91,7 +91,8 @@ class TopPatches(NamedTuple):
 def top_patches(net, images, layer, k=9, *, batch=32):
     """Find the k images (n,3,h,w) that activate each channel of a layer most, and where.
 
-    An image counts once, with its largest activation. Zeiler & Fergus 2014, section 4.
+    An image counts once, with its largest activation. Units that see beyond the border are left
+    out, unless all do. Zeiler & Fergus 2014, section 4.
     """
     check_images(images)
     field = receptive_field(net, layer)
@@ -99,6 +100,8 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     positions = []
     for x in images.split(batch):
         maps = activations(net, x, layer)                       # (b,channels,h,w)
+        maps = maps.masked_fill(beyond_border(field, x.shape[2:], maps.shape[2:]).to(x.device),
+                                -torch.inf)
         peak, position = maps.flatten(2).max(2)                 # (b,channels)
         peaks.append(peak)
         positions.append(position)
@@ -111,3 +114,13 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     border = units.new_tensor(images.shape[2:])
     boxes = torch.cat([start.clamp(min=0), (start + field.size).minimum(border)], 2)
     return TopPatches(values[:k].T, indices, boxes)
+
+
+def beyond_border(field, shape, grid):
+    """Mark the units of a grid (h,w) that see beyond an image (H,W), (h,w) bool; none if all do."""
+    fits = []
+    for side, units in zip(shape, grid):
+        start = field.offset + field.stride * torch.arange(units)
+        fits.append((start >= 0) & (start + field.size <= side))
+    inside = fits[0][:, None] & fits[1]
+    return ~inside & inside.any()

@@ -1,4 +1,5 @@
 import copy
+from itertools import product
 
 import pytest
 import torch
@@ -90,14 +91,18 @@ def test_top_patches_equal_a_brute_force(random_net, many, layer):
     found = top_patches(random_net, many, layer, 4, batch=5)
     maps = torch.cat([activations(random_net, x, layer) for x in many.split(5)])
     field = receptive_field(random_net, layer)
+    boxes = [field.box(i, j, 64) for i, j in product(range(maps.shape[2]), repeat=2)]
+    inside = torch.tensor([bottom - top == right - left == field.size
+                           for top, left, bottom, right in boxes])
+    assert 0 < inside.sum() < len(inside)
     for c in range(0, maps.shape[1], 9):
-        peaks = maps[:, c].amax((1, 2)).tolist()
+        peaks = maps[:, c].flatten(1)[:, inside].amax(1).tolist()
         best = sorted(range(len(many)), key=lambda n: -peaks[n])[:4]
         assert found.indices[c].tolist() == best
         assert found.values[c].tolist() == pytest.approx([peaks[n] for n in best], abs=1e-6)
         for n, box in zip(best, found.boxes[c].tolist()):
-            unit = divmod(maps[n, c].argmax().item(), maps.shape[3])
-            assert tuple(box) == field.box(*unit, 64)
+            unit = maps[n, c].flatten().masked_fill(~inside, -torch.inf).argmax()
+            assert tuple(box) == boxes[unit]
 
 
 def test_a_patch_by_hand():
