@@ -150,12 +150,13 @@ def curves(lines, x=None, *, baselines=None, figure=None, percent=False, **optio
     n positions, numbers or names. Options go to matplotlib: xlabel="steps", xscale="log".
     """
     axes = new_axes(380, percent and "y", **options)
-    grays = cycle(["--", ":", "-."])
+    grays = cycle(["--", ":", "-.", (0, (1, 4))])
     for name, values, color in in_colors(lines, baselines):
         mean, low, high = estimate(values, 1)
         x = range(len(mean)) if x is None else x
         mean, low, high = (np.broadcast_to(value, len(x)) for value in (mean, low, high))
-        axes.plot(x, mean, next(grays) if color == GRAY else "o-", color=color, label=name)
+        style = {"linestyle": next(grays)} if color == GRAY else {"marker": "o"}
+        axes.plot(x, mean, color=color, label=name, **style)
         axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     axes.figure.legend(loc="outside right center", frameon=False)
     publish(encode(axes.figure, "png"), figure, [*lines, *(baselines or {})])

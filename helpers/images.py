@@ -108,14 +108,14 @@ def rescale(x, size, mode):
     return F.interpolate(wide, pair(size), mode=mode, antialias=True).to(x.dtype)
 
 
-def sliding_crops(image, sides, *, size=64):
-    """Crop squares with each of these sides, overlapping by half, and resize them.
+def sliding_crops(image, sides, *, step=0.5, size=64):
+    """Crop squares with each of these sides, a `step` of the side apart, and resize them.
 
     (1,3,h,w) -> (n,3,size,size), row by row, one side after the other.
     """
     crops = []
     for side in sides:
-        step = side // 2
-        squares = image[0].unfold(1, side, step).unfold(2, side, step)      # (3,rows,columns,...)
+        pixels = int(step * side)
+        squares = image[0].unfold(1, side, pixels).unfold(2, side, pixels)  # (3,rows,columns,...)
         crops.append(resize(squares.flatten(1, 2).transpose(0, 1), size))
     return torch.cat(crops)

@@ -124,6 +124,8 @@ def test_sliding_crops_are_parts_of_their_image():
     assert torch.allclose(crops[2], image[0, :, :4, :4], atol=1e-6)
     assert torch.allclose(crops[-1], image[0, :, 4:, 8:], atol=1e-6)
     assert torch.allclose(crops[1], resize(image[..., 4:], 4)[0])
+    side_by_side = sliding_crops(image, [4], step=1, size=4)
+    assert torch.allclose(side_by_side[4], image[0, :, 4:, 4:8], atol=1e-6)
 
 
 def test_tiles_come_row_by_row(tmp_path):

@@ -67,8 +67,9 @@ class Scenes:
 
     def __getitem__(self, index):
         """Select scenes by a number, a slice, a list, or a tensor of indices or booleans."""
-        keep = torch.arange(len(self), device=self.labels.device)[index]
-        keep = keep.reshape(-1)     # one number gives a batch of one
+        keep = index
+        if not isinstance(index, slice):    # a slice shares memory; a number gives a batch of one
+            keep = torch.arange(len(self), device=self.labels.device)[index].reshape(-1)
         attributes = {name: labels[keep] for name, labels in self.attributes.items()}
         return Scenes(self.images[keep], self.masks[keep], self.labels[keep], attributes)
 
