@@ -1,8 +1,14 @@
 """Wrong answers to the exercises of the notebooks, and a part of the hint that each must get."""
 
 # Beginnings of answers; where one has braces, they take the part that is wrong.
-NEIGHBORS = ("near = nearest_neighbors(features, features, {}).indices[:, {}]\n"
-             "    same = (labels[near] == labels[:, None]).float()\n    return ")
+DISTANCES = "return torch.cdist(Q, G)."
+GRADIENT = ("x = x.detach().requires_grad_(); gradient, = torch.autograd.grad(score(x).sum(), x)\n"
+            "    return ")
+EACH = """each = []
+    for e in noise:
+        y = (x + e).detach().requires_grad_(); each += torch.autograd.grad(score(y).sum(), y)
+    each = torch.cat(each)
+    return """
 FIELD = ("size, stride = 0, 1\n    for k, s in windows: stride = {}; size += (k - 1) * stride; "
          "stride = {}\n    return ")
 DROPS = ("drops = occlusion(score, x, window=window, stride=window)[0, ::window, ::window]\n"
@@ -57,11 +63,11 @@ REMOVE = "handle.remove()"
 
 WRONG = {
     # ---- 01 ----
-    "my_shared": [
-        (NEIGHBORS.format(5, ":") + "same.mean()", "its own nearest neighbor"),
-        (NEIGHBORS.format(6, ":") + "same.mean()", "its own nearest neighbor"),
-        (NEIGHBORS.format(6, "1:") + "same.sum(1).mean()", "divide by five"),
-        (NEIGHBORS.format(6, "1:") + "100 * same.mean()", "percentage"),
+    "my_neighbors": [
+        ("return torch.cdist(Q, G).topk(k).indices", "farthest"),
+        ("return (Q @ G.T).topk(k).indices", "norms of the gallery"),
+        (DISTANCES + "topk(k, largest=False).indices.T", "exchanged"),
+        (DISTANCES + "topk(k, largest=False).values", "return the indices"),
     ],
     "my_field": [
         ("return 1 + sum(k - 1 for k, s in windows)", "strides are missing"),
@@ -72,6 +78,20 @@ WRONG = {
         (DROPS + "-drops", "the sign"),
         (DROPS + "score(x) - drops", "scores of the occluded images"),
         (DROPS + "drops.T", "exchanged"),
+    ],
+    "my_saliency": [
+        (GRADIENT + "gradient", "absolute value, and the maximum"),
+        (GRADIENT + "gradient.abs()", "dimension 1"),
+        (GRADIENT + "gradient.amax(1)", "the sign"),
+        (GRADIENT + "gradient.amax(1).abs()", "not after it"),
+        (GRADIENT + "gradient.abs().mean(1)", "mean over the colors"),
+    ],
+    "my_smooth_grad": [
+        (EACH + "each.abs().mean(0, keepdim=True).amax(1)", "average the gradients first"),
+        (EACH + "each.abs().amax(1).mean(0, keepdim=True)", "average the gradients first"),
+        (EACH + "each.sum(0, keepdim=True).abs().amax(1)", "divide by their number"),
+        (EACH + "each.mean(0, keepdim=True).amax(1)", "at the end is missing"),
+        (GRADIENT + "gradient.abs().amax(1)", "add the noise"),
     ],
     # ---- 02 ----
     "my_iou": [

@@ -7,25 +7,34 @@ from helpers import attribution, losses, metrics
 from helpers.drawing import gradient_image, overlay
 from helpers.exercises.feedback import compare, prints_feedback
 from helpers.exercises.held_out_inputs import generator
-from helpers.features import nearest_neighbors
 from helpers.figures import show
 from helpers.optimization import normalize_gradient
 
 # ---- 01_activations ----
 
 
-@prints_feedback
-def shared_neighbors(mine, features, labels):
-    """Check mine(features, labels), (n,d) and (n,) -> the fraction of the five nearest neighbors
-    of an image, without itself, that have its label, averaged over all images."""
-    indices = nearest_neighbors(features, features, 6).indices
-    same = (labels[indices] == labels[:, None]).double()
-    itself = "each image is its own nearest neighbor: find six and leave out the first"
-    return compare(mine, (features, labels), same[:, 1:].mean(), [
-        (same.mean(), itself),
-        (same[:, :5].mean(), itself),
-        (same[:, 1:].sum(1).mean(), "this is the number of neighbors, out of five; divide by five"),
-        (100 * same[:, 1:].mean(), "this is a percentage; a fraction is at most 1"),
+def draw_neighbors(mine, features, images, k=5):
+    """Show some images, and next to each the neighbors that the reader's function finds."""
+    queries = list(range(0, len(images), len(images) // 4))[:4]
+    near = mine(features[queries], features, k + 1)[:, 1:]      # the nearest is the image itself
+    rows = [images[[query, *indices]] for query, indices in zip(queries, near.tolist())]
+    show(torch.cat(rows), ["query", *map(str, range(1, k + 1))], columns=k + 1, width=96)
+
+
+@prints_feedback(draw=draw_neighbors)
+def nearest_neighbors(mine, features, images, k=5):
+    """Check mine(Q, G, k), (q,d) and (n,d) -> (q,k): the indices of the k nearest neighbors."""
+    lengths = torch.linspace(1, 2, len(features)).to(features)
+    G = features * lengths[:, None]     # of different norms
+    Q = G[::7]
+    products = Q @ G.T
+    distances = torch.cdist(Q, G)
+    nearest = distances.topk(k, largest=False).indices
+    return compare(mine, (Q, G, k), nearest, [
+        (distances.topk(k).indices, "these are the farthest: topk needs largest=False"),
+        (products.topk(k).indices, "the largest products: the norms of the gallery are missing"),
+        (nearest.T, "queries and neighbors are exchanged: one row for each query"),
+        (distances.topk(k, largest=False).values, "these are the distances; return the indices"),
     ])
 
 
@@ -64,6 +73,42 @@ def occlusion(mine, score, x, window):
         (occluded, "these are the scores of the occluded images; compute their drops"),
         (drops.T, "rows and columns are exchanged"),
     ], tolerance=1e-3)
+
+
+def draw_saliency(mine, score, x, *noise):
+    """Show the reader's map, with pixels beyond its 99.8% quantile clipped."""
+    values = mine(score, x, *noise)[0].detach()
+    values = (values / values.quantile(0.998)).clamp(0, 1)
+    show({"the image": x, "your map": values, "over the image": overlay(x, values[None])})
+
+
+@prints_feedback(draw=draw_saliency)
+def saliency(mine, score, x):
+    """Check mine(score, x), (b,3,h,w) -> (b,h,w): the largest |gradient| of the colors."""
+    gradient = attribution.input_gradient(score, x)
+    return compare(mine, (score, x), gradient.abs().amax(1), [
+        (gradient, "this is the gradient; take its absolute value, and the maximum of the colors"),
+        (gradient.abs(), "the maximum over the colors, dimension 1, is missing"),
+        (gradient.amax(1), "the sign: take the absolute value before the maximum"),
+        (gradient.amax(1).abs(), "take the absolute value before the maximum, not after it"),
+        (gradient.abs().mean(1), "this is the mean over the colors; take the maximum"),
+    ], tolerance=1e-2)
+
+
+@prints_feedback(draw=draw_saliency)
+def smooth_grad(mine, score, x, noise):
+    """Check mine(score, x, noise), (1,3,h,w) and (n,3,h,w) -> (1,h,w): the saliency of the mean
+    gradient of the noisy copies."""
+    each = torch.cat([attribution.gradient_of(score, x + e) for e in noise])
+    mean = each.mean(0, keepdim=True)
+    absolute = "average the gradients first, so that noise cancels; then take the absolute value"
+    return compare(mine, (score, x, noise), mean.abs().amax(1), [
+        (each.abs().mean(0, keepdim=True).amax(1), absolute),
+        (each.abs().amax(1).mean(0, keepdim=True), absolute),
+        (len(noise) * mean.abs().amax(1), "this is a sum over the copies; divide by their number"),
+        (attribution.saliency(score, x), "this is the plain saliency map: add the noise"),
+        (mean.amax(1), "the absolute value at the end is missing"),
+    ], tolerance=1e-2)
 
 
 # ---- 02_gradients ----

@@ -78,11 +78,15 @@ def new_style_inputs():
 
 # Name of an exercise -> a function of an answer and a seed -> Feedback.
 CHECKS = {
-    "my_shared": lambda mine, seed: check.shared_neighbors.feedback(
-        mine, normal(seed, 60, 5), torch.arange(60) % 3),
+    "my_neighbors": lambda mine, seed: check.nearest_neighbors.feedback(
+        mine, normal(seed, 60, 5), None),
     "my_field": lambda mine, seed: check.receptive_field_size.feedback(mine, layers(seed)),
     "my_occlusion": lambda mine, seed: check.occlusion.feedback(
         mine, cone_logit, held_out_scenes(4, seed).images[:1], 16),
+    "my_saliency": lambda mine, seed: check.saliency.feedback(
+        mine, cone_logit, held_out_scenes(4, seed).images),
+    "my_smooth_grad": lambda mine, seed: check.smooth_grad.feedback(
+        mine, cone_logit, held_out_scenes(4, seed).images[:1], 0.1 * normal(seed, 6, 3, 64, 64)),
     "my_iou": lambda mine, seed: check.iou.feedback(mine, mask(seed), mask(seed + 1)),
     "my_fgsm": lambda mine, seed: check.fgsm.feedback(
         mine, uniform(seed, 3, 3, 8, 8), normal(seed, 3, 3, 8, 8), 0.1),
