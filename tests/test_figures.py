@@ -19,8 +19,8 @@ from helpers.photos import photos
 
 ROOT = Path(__file__).resolve().parents[1]
 CAPTION_FILES = [*ROOT.glob("notebooks/*.toml"), *ROOT.glob("tests/notebooks/*.toml")]
-DRAWS = re.compile(r"^(?:show|curves|bars|evidence|animation)\(.*?^\)|"
-                   r"^(?:show|curves|bars|evidence|animation)\(.*?\)$", re.M | re.S)
+DRAWS = re.compile(r"^(?:show|curves|bars|evidence|animation|publish)\(.*?^\)|"
+                   r"^(?:show|curves|bars|evidence|animation|publish)\(.*?\)$", re.M | re.S)
 
 
 @pytest.fixture
