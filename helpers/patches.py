@@ -100,9 +100,8 @@ def top_patches(net, images, layer, k=9, *, batch=32):
     positions = []
     for x in images.split(batch):
         maps = activations(net, x, layer)                       # (b,channels,h,w)
-        maps = maps.masked_fill(beyond_border(field, x.shape[2:], maps.shape[2:]).to(x.device),
-                                -torch.inf)
-        peak, position = maps.flatten(2).max(2)                 # (b,channels)
+        outside = beyond_border(field, x.shape[2:], maps.shape[2:]).to(x.device)
+        peak, position = maps.masked_fill(outside, -torch.inf).flatten(2).max(2)    # (b,channels)
         peaks.append(peak)
         positions.append(position)
     values, ranking = torch.cat(peaks).sort(dim=0, descending=True, stable=True)

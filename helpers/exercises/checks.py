@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers import attribution, losses, metrics
-from helpers.drawing import gradient_image, overlay
+from helpers.drawing import gradient_image, heat, overlay
 from helpers.exercises.feedback import compare, prints_feedback
 from helpers.exercises.held_out_inputs import generator
 from helpers.figures import show
@@ -77,9 +77,10 @@ def occlusion(mine, score, x, window):
 
 def draw_saliency(mine, score, x, *noise):
     """Show the reader's map, with pixels beyond its 99.8% quantile clipped."""
-    values = mine(score, x, *noise)[0].detach()
-    values = (values / values.quantile(0.998)).clamp(0, 1)
-    show({"the image": x, "your map": values, "over the image": overlay(x, values[None])})
+    values = mine(score, x, *noise).detach()
+    high = values.quantile(0.998).item()
+    show({"the image": x, "your map": heat(values, high=high),
+          "over the image": overlay(x, values, high=high)})
 
 
 @prints_feedback(draw=draw_saliency)
