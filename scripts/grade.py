@@ -41,7 +41,8 @@ def answers(path):
     """Return the names that a notebook defines, name -> whether more than the stub is there."""
     found = {}
     for source, node in statements(path):
-        targets = [node] if isinstance(node, ast.FunctionDef) else getattr(node, "targets", [])
+        defines = isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        targets = [node] if defines else getattr(node, "targets", [])
         for target in targets:
             name = getattr(target, "name", getattr(target, "id", None))
             found[name] = not find_stub(source)

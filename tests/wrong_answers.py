@@ -9,6 +9,26 @@ EACH = """each = []
         y = (x + e).detach().requires_grad_(); each += torch.autograd.grad(score(y).sum(), y)
     each = torch.cat(each)
     return """
+PARTS = """each = []
+    for e in noise.split(batch):
+        y = (x + e).detach().requires_grad_(); each += torch.autograd.grad(score(y).sum(), y)
+    return """
+TRIMAP = "high, low = (m > m.quantile(0.95)).int(), (m <= m.quantile(0.3)).int(); return "
+ASCENT = """for shift in shifts:
+        x = x.detach().requires_grad_()
+        objective = score(x.roll(shift, (2, 3))) - l2 * (x - 0.5).square().sum((1, 2, 3))
+        g, = torch.autograd.grad(objective.sum(), x); n = g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        x = ({}).clamp(0, 1)
+    return x.detach()"""
+ATTACK = """for step in range(100):
+        x = x.detach().requires_grad_(); log_p = net(x).log_softmax(1)[0, c]
+        if log_p.exp() > {}: break
+        g, = torch.autograd.grad(log_p, x); x = ({}).clamp(0, 1)
+    return x.detach()"""
+INVERSION = """dx, dy = y.diff(dim=3) ** 2, y.diff(dim=2) ** 2
+    tv = dx.sum((1, 2, 3)) + dy.sum((1, 2, 3)); e = ((a - target) ** 2).sum((1, 2, 3)){}
+    return """
+RELATIVE = INVERSION.format(" / (target ** 2).sum()")
 FIELD = ("size, stride = 0, 1\n    for k, s in windows: stride = {}; size += (k - 1) * stride; "
          "stride = {}\n    return ")
 DROPS = ("drops = occlusion(score, x, window=window, stride=window)[0, ::window, ::window]\n"
@@ -94,28 +114,61 @@ WRONG = {
         (GRADIENT + "gradient.abs().amax(1)", "add the noise"),
     ],
     # ---- 02 ----
-    "my_iou": [
-        ("return 2 * (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2)))", "Dice"),
-        ("return (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2)))", "intersection twice"),
-        ("return (a & b).sum((1, 2)) / b.sum((1, 2))", "recall"),
-        ("return (a & b).sum((1, 2)) / a.sum((1, 2))", "precision"),
-        ("return (a == b).float().mean((1, 2))", "pixel accuracy"),
+    "my_trimap": [
+        (TRIMAP + "low - high", "signs are exchanged"),
+        (TRIMAP + "high", "the background, -1, is missing"),
+        (TRIMAP + "2 * high - 1", "a pixel is unknown"),
+        ("return (m > 0.95 * m.max()).int() - (m <= 0.3 * m.max()).int()", "not fractions"),
+        ("return (m > m.quantile(0.7)).int() - (m <= m.quantile(0.05)).int()", "30% are -1"),
     ],
-    "my_fgsm": [
-        ("return x + epsilon * g.sign()", "outside of [0, 1]"),
-        ("return (x - epsilon * g.sign()).clamp(0, 1)", "decreases the loss"),
-        ("return (x + epsilon * g).clamp(0, 1)", "the sign of the gradient"),
-        ("norm = g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)\n"
-         "    return (x + epsilon * g / norm).clamp(0, 1)", "the l2 step"),
+    "GuidedReLU": [
+        ("return R * (f > 0)", "the plain rule"),
+        ("return R.clamp(min=0)", "the deconvnet's rule"),
+        ("return R.clamp(max=0) * (f > 0)", "the sign"),
+        ("return (R > 0) * (f > 0)", "multiply R by it"),
+        ("R * (f > 0) * (R > 0)", "is a `return` missing?"),
     ],
-    "my_variation": [
-        ("return x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3))",
-         "square the differences"),
-        ("return (x.diff(dim=3) ** 2).mean((1, 2, 3)) + (x.diff(dim=2) ** 2).mean((1, 2, 3))",
-         "this is a mean"),
-        ("return x.diff(dim=3).square().sum((1, 2, 3))", "to the pixel below"),
-        ("return x.diff(dim=2).square().sum((1, 2, 3))", "on the right"),
-        ("return x.diff(dim=3).square().sum() + x.diff(dim=2).square().sum()", "whole batch"),
+    "my_gradient_ascent": [
+        (ASCENT.format("x - lr * g / n"), "this descends"),
+        (ASCENT.format("x + lr * g"), "divide each gradient by its norm"),
+        (ASCENT.format("x + lr * g / g.norm()"), "a norm of its own"),
+        (ASCENT.format("x + lr * g.sign()"), "this is the sign"),
+        (ASCENT.format("x + lr * g / n").replace(".clamp(0, 1)", ""), "clamp to [0, 1]"),
+        (ASCENT.format("x + lr * g / n").replace("l2 *", "0 *"), "the penalty is missing"),
+        (ASCENT.format("x + lr * g / n").replace("- l2", "+ l2"), "the sign of the penalty"),
+        (ASCENT.format("x + lr * g / n").replace("x - 0.5", "x"), "pulls to black"),
+        (ASCENT.format("x + lr * g / n").replace("x.roll(shift, (2, 3))", "x"), "shifts are"),
+    ],
+    "my_attack": [
+        (ATTACK.format("2", "x + lr * g / g.norm()"), "stop as soon as"),
+        (ATTACK.format("0.9", "x - lr * g / g.norm()"), "less probable"),
+        (ATTACK.format("0.9", "x + lr * g"), "divide each gradient by its norm"),
+        (ATTACK.format("0.9", "x + lr * g.sign()"), "this is the sign"),
+        (ATTACK.format("0.9", "x + lr * g / g.norm()").replace(".clamp(0, 1)", ""), "clamp to"),
+    ],
+    "my_inversion_loss": [
+        (INVERSION.format("") + "e + weight * tv", "divide the squared error"),
+        (INVERSION.format("") + "e / (a ** 2).sum((1, 2, 3)) + weight * tv", "not of a"),
+        (RELATIVE + "e.sqrt() + weight * tv", "not squared"),
+        (RELATIVE + "e", "it is a sum"),
+        (RELATIVE + "e + weight * (dx.mean((1, 2, 3)) + dy.mean((1, 2, 3)))", "it is a sum"),
+        (RELATIVE + "e + tv", "the weight of"),
+        (RELATIVE + "e + weight * dx.sum((1, 2, 3))", "to the pixel below"),
+        (RELATIVE + "e + weight * dy.sum((1, 2, 3))", "on the right"),
+        (RELATIVE.replace(") ** 2, y", ").abs(), y").replace("dim=2) ** 2", "dim=2).abs()")
+         + "e + weight * tv", "square the differences"),
+        (RELATIVE + "(e + weight * tv).sum()", "whole batch"),
+        (RELATIVE + "(e + weight * tv).detach()", "the gradient is cut"),
+    ],
+    "my_batched_smooth_grad": [
+        (PARTS + "torch.stack([g.mean(0) for g in each]).mean(0)[None].abs().amax(1)", "smaller"),
+        (PARTS + "each[0].mean(0)[None].abs().amax(1)", "smaller part is missing"),
+        (PARTS + "torch.cat(each).sum(0)[None].abs().amax(1)", "divide by their number"),
+        (PARTS + "torch.cat(each).abs().mean(0)[None].amax(1)", "average the gradients first"),
+        (PARTS.replace("split(batch)", "split(1)") + "torch.cat(each).mean(0)[None].abs().amax(1)",
+         "copies at once: 1"),
+        (PARTS.replace("split(batch)", "split(99)") + "torch.cat(each).mean(0)[None].abs().amax(1)",
+         "split the noise"),
     ],
     # ---- 03 ----
     "dream_gradient": [

@@ -1,14 +1,20 @@
 """Check the short exercises. Each check computes the right answer and the common mistakes."""
 
+from copy import deepcopy
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from helpers import attribution, losses, metrics
-from helpers.drawing import gradient_image, heat, overlay
-from helpers.exercises.feedback import compare, prints_feedback
+from helpers import attribution, losses, segmentation
+from helpers.drawing import draw_trimap, gradient_image, heat, outline, overlay
+from helpers.exercises.feedback import compare, prints_feedback, require
 from helpers.exercises.held_out_inputs import generator
 from helpers.figures import show
-from helpers.optimization import normalize_gradient
+from helpers.networks import top_classes
+from helpers.optimization import descend, last, normalize_gradient
+from helpers.parametrization import PixelImage
 
 # ---- 01_activations ----
 
@@ -97,10 +103,10 @@ def saliency(mine, score, x):
 
 
 @prints_feedback(draw=draw_saliency)
-def smooth_grad(mine, score, x, noise):
+def smooth_grad(mine, score, x, noise, batch=1, more_mistakes=()):
     """Check mine(score, x, noise), (1,3,h,w) and (n,3,h,w) -> (1,h,w): the saliency of the mean
     gradient of the noisy copies."""
-    each = torch.cat([attribution.gradient_of(score, x + e) for e in noise])
+    each = torch.cat([attribution.gradient_of(score, x + part) for part in noise.split(batch)])
     mean = each.mean(0, keepdim=True)
     absolute = "average the gradients first, so that noise cancels; then take the absolute value"
     return compare(mine, (score, x, noise), mean.abs().amax(1), [
@@ -109,69 +115,163 @@ def smooth_grad(mine, score, x, noise):
         (len(noise) * mean.abs().amax(1), "this is a sum over the copies; divide by their number"),
         (attribution.saliency(score, x), "this is the plain saliency map: add the noise"),
         (mean.amax(1), "the absolute value at the end is missing"),
+        *more_mistakes,
     ], tolerance=1e-2)
 
 
 # ---- 02_gradients ----
+# Some checks draw their own numbers; then `drawn` are the inputs for the picture.
 
 
-@prints_feedback
-def iou(mine, a, b):
-    """Check mine(a, b), masks (b,h,w) bool -> (b,): intersection over union."""
-    both = (a & b).sum((1, 2))
-    first = a.sum((1, 2))
-    second = b.sum((1, 2))
-    return compare(mine, (a, b), metrics.iou(a, b), [
-        (2 * both / (first + second),
-         "this is the Dice coefficient: twice the intersection, over the sum of the areas"),
-        (both / (first + second),
-         "the sum of the areas counts the intersection twice; take the union, a | b"),
-        (both / second, "this is recall, the fraction of the second mask; divide by the union"),
-        (both / first, "this is precision, the fraction of the first mask; divide by the union"),
-        ((a == b).float().mean((1, 2)),
-         "this is the pixel accuracy, and most pixels are background"),
+def draw_cut(mine, m, x):
+    """Show the reader's trimap over the image, and the mask that GrabCut makes of it."""
+    seeds = torch.as_tensor(mine(m))
+    show({"your trimap": draw_trimap(x, seeds), "cut": outline(x, segmentation.grabcut(x, seeds))})
+
+
+@prints_feedback(draw=draw_cut)
+def trimap(mine, m, x):
+    """Check mine(m), a map (1,h,w) -> (1,h,w): 1 above its quantile 0.95, -1 up to 0.3, else 0."""
+    right = segmentation.trimap(m)
+    fraction = m / m.max()
+    return compare(mine, (m,), right, [
+        (-right, "the signs are exchanged: the foreground is 1, the background is -1"),
+        (right.clamp(min=0), "the background, -1, is missing"),
+        (2 * (right > 0) - 1, "between the two quantiles, a pixel is unknown, 0"),
+        ((fraction > 0.95).int() - (fraction <= 0.3).int(), "take quantiles, not fractions"),
+        (segmentation.trimap(m, foreground=0.7, background=0.05), "5% are 1, and 30% are -1"),
     ])
 
 
-def draw_fgsm(mine, x, gradient, epsilon):
-    """Show the reader's step for the first image."""
-    attacked = mine(x, gradient, epsilon)
-    change = gradient_image(attacked - x)
-    show({"the image": x[0], "after your step": attacked[0], "the change, enlarged": change[0]})
+def draw_guided(mine, net, x):
+    """Show images, the gradient of their largest logit, and the gradient by the reader's rule."""
+    guided = deepcopy(net)
+    for module in guided.modules():
+        if isinstance(module, nn.ReLU):
+            module.forward = mine.apply
+    gradient = lambda f: gradient_image(attribution.input_gradient(lambda x: f(x).amax(1), x))
+    rows = torch.stack([x.cpu(), gradient(net), gradient(guided)], 1)
+    show(rows.flatten(0, 1), ["the image", "plain gradient", "by your rule"], columns=3, width=192)
 
 
-@prints_feedback(draw=draw_fgsm)
-def fgsm(mine, x, gradient, epsilon):
-    """Check mine(x, gradient, epsilon), (b,3,h,w) twice -> (b,3,h,w): a step of the fast gradient
-    sign method that increases the loss, clamped to [0, 1]."""
-    step = epsilon * gradient.sign()
-    l2_step = epsilon * normalize_gradient(gradient, "l2")
-    return compare(mine, (x, gradient, epsilon), (x + step).clamp(0, 1), [
-        (x + step, "some pixels are outside of [0, 1]: clamp at the end"),
-        ((x - step).clamp(0, 1), "this step decreases the loss"),
-        ((x + epsilon * gradient).clamp(0, 1),
-         "take the sign of the gradient, so that every pixel changes by epsilon"),
-        ((x + l2_step).clamp(0, 1),
-         "this is the l2 step; in l-infinity, every pixel may change by epsilon"),
+@prints_feedback(draw=draw_guided)
+def guided_relu(mine, *drawn, seed=0):
+    """Check mine.backward(ctx, R), (...) -> (...): R where both R and ctx's f are positive."""
+    f, R = torch.randn(2, 6, 8, generator=generator(seed))
+    backward = lambda f, R: mine.backward(SimpleNamespace(saved_tensors=(f,)), R)
+    positive = (f > 0) & (R > 0)
+    return compare(backward, (f, R), positive * R, [
+        ((f > 0) * R, "this is the plain rule; block negative values of R, too"),
+        (R.clamp(min=0), "this is the deconvnet's rule; block R where f is negative, too"),
+        ((f > 0) * R.clamp(max=0), "the sign: these are the negative values of R"),
+        (positive, "this is where R passes: multiply R by it"),
     ])
 
 
-@prints_feedback
-def total_variation(mine, x):
-    """Check mine(x), (b,3,h,w) -> (b,): total variation with beta 2, the sum of the squared
-    differences to the right and below."""
-    dx = x.diff(dim=3)
-    dy = x.diff(dim=2)
+def ascend(score, x, shifts, lr, l2, center=0.5, normalize=normalize_gradient, high=1):
+    """Step up score - l2 ||x - center||^2, once for each shift, (b,3,h,w) -> (b,3,h,w)."""
+    for down, right in shifts:
+        gradient = attribution.gradient_of(score, x.roll((down, right), (2, 3)))
+        gradient = gradient.roll((-down, -right), (2, 3)) - 2 * l2 * (x - center)
+        x = (x + lr * normalize(gradient, "l2")).clamp(1 - high, high)
+    return x
+
+
+@prints_feedback(draw=lambda mine, *drawn: show(mine(*drawn), ["yours"] * len(drawn[1])))
+def gradient_ascent(mine, *drawn, seed=0):
+    """Check mine(score, x, shifts, lr, l2), (b,3,h,w) -> (b,3,h,w): for each shift, a step of
+    length lr up the score of the shifted image minus l2 ||x - 0.5||^2, within [0, 1]."""
+    x, weights = torch.rand(2, 2, 3, 6, 7, generator=generator(seed))
+    score = lambda x: (weights * x.square()).sum((1, 2, 3))
+    shifts, lr, l2 = [(1, 3), (-2, 1)], 2.0, 0.6
+    steps = lambda *how, **options: ascend(score, x, shifts, *how, **options)
+    return compare(mine, (score, x, shifts, lr, l2), steps(lr, l2), [
+        (steps(-lr, l2), "this descends: add the gradient"),
+        (steps(lr, l2, normalize=lambda g, _: g), "divide each gradient by its norm"),
+        (steps(lr, l2, normalize=lambda g, _: g / g.norm()), "each image has a norm of its own"),
+        (steps(lr, l2, normalize=lambda g, _: g.sign()), "divide by the norm: this is the sign"),
+        (steps(lr, l2, high=torch.inf), "clamp to [0, 1] after each step"),
+        (steps(lr, 0), "the penalty is missing"),
+        (steps(lr, -l2), "the sign of the penalty: subtract it from the score"),
+        (steps(lr, l2, center=0), "the penalty pulls to black; gray is 0.5"),
+        (ascend(score, x, [(0, 0)] * 2, lr, l2), "the shifts are missing"),
+    ], tolerance=1e-4)
+
+
+def draw_attack(mine, net, x, c, lr):
+    """Show an image, the reader's adversarial example, and the change, with predictions."""
+    y = mine(net, x, c, lr)
+    titles = [f"{name} {p:.0%}" for (name, p), in top_classes(net, torch.cat([x, y]), 1)]
+    show([x, y, gradient_image(y - x)], [*titles, "the change, enlarged"])
+
+
+@prints_feedback(draw=draw_attack)
+def targeted_attack(mine, *drawn, seed=0):
+    """Check mine(net, x, c, lr), (1,3,h,w) -> (1,3,h,w): steps up log p of c until p > 0.9."""
+    x, *weights = torch.rand(6, 1, 3, 6, 7, generator=generator(seed))
+    net = lambda x: torch.stack([(w * x).sum((1, 2, 3)) for w in weights], 1)
+    c = net(x).argmin().item()
+    log_p = lambda x: net(x).log_softmax(1)[:, c]
+    steps = lambda n, lr=0.2, **how: ascend(log_p, x, [(0, 0)] * n, lr, 0, **how)
+    until = lambda **how: next(y for n in range(99) if log_p(y := steps(n, **how)).exp() > 0.9)
+    return compare(mine, (net, x, c, 0.2), until(), [
+        (steps(100), "stop as soon as p > 0.9"),
+        (steps(100, -0.2), "this makes class c less probable"),
+        (until(normalize=lambda g, _: g), "divide each gradient by its norm"),
+        (until(normalize=lambda g, _: g.sign()), "divide by the norm: this is the sign"),
+        (until(high=torch.inf), "clamp to [0, 1] after each step"),
+    ], tolerance=1e-4)
+
+
+def draw_inversion(mine, features, x, weight):
+    """Show the image that the reader's loss finds, from noise in 60 steps."""
+    target = features(x).detach()
+    image = PixelImage.noise(*x.shape[2:], device=x.device)
+    loss = lambda y: mine(features(y), target, y, weight).sum()
+    steps = descend(image, loss, steps=60, optimizer=lambda p: torch.optim.Adam(p, lr=0.05))
+    show({"the image": x, "found by your loss": last(steps).image})
+
+
+@prints_feedback(draw=draw_inversion)
+def inversion_loss(mine, *drawn, seed=0):
+    """Check mine(a, target, y, weight), features (b,c,h,w) and (1,c,h,w), images (b,3,h,w) -> (b,):
+    ||a - target||^2 / ||target||^2 + weight TV(y), with beta 2."""
+    a, y, targets = torch.rand(3, 2, 3, 64, 64, generator=generator(seed))
+    target, weight = targets[:1], 1e-4
     total = lambda values: values.sum((1, 2, 3))
-    mean = lambda values: values.mean((1, 2, 3))
-    return compare(mine, (x,), losses.total_variation, [
-        (total(dx.abs()) + total(dy.abs()), "square the differences; absolute values are beta 1"),
-        (mean(dx.square()) + mean(dy.square()), "this is a mean; compute the sum"),
-        (total(dx.square()), "the differences to the pixel below are missing"),
-        (total(dy.square()), "the differences to the pixel on the right are missing"),
-        (losses.total_variation(x).sum(),
-         "this is one number for the whole batch; compute one for each image"),
+    right = lambda a, y: losses.content_loss(a, target) + weight * losses.total_variation(y)
+    error = losses.content_loss(a, target)
+    squares = error * total(target ** 2)
+    dx, dy = y.diff(dim=3), y.diff(dim=2)
+    tv = right(a, y) - error
+    return compare(lambda a, y: mine(a, target, y, weight), (a, y), right, [
+        (squares + tv, "divide the squared error by the squared norm of the target"),
+        (squares / total(a ** 2) + tv, "divide by the squared norm of the target, not of a"),
+        (error.sqrt() + tv, "the relative error is not squared"),
+        (error, "the total variation is missing, or a mean; it is a sum"),
+        (error + tv / weight, "the weight of the total variation is missing"),
+        (error + weight * total(dx ** 2), "the differences to the pixel below are missing"),
+        (error + weight * total(dy ** 2), "the differences to the pixel on the right are missing"),
+        (error + weight * (total(dx.abs()) + total(dy.abs())), "square the differences of pixels"),
+        (right(a, y).sum(), "this is one number for the whole batch; compute one for each image"),
     ], tolerance=1e-4, differentiable=True)
+
+
+@prints_feedback(draw=draw_saliency)
+def batched_smooth_grad(mine, score, x, noise, batch):
+    """Check mine(score, x, noise, batch) as SmoothGrad, with at most `batch` copies at once."""
+    parts = noise[:batch + 2].split(batch)      # the last part is smaller
+    full, rest = [attribution.gradient_of(score, x + part).mean(0, keepdim=True) for part in parts]
+
+    def limited(x):
+        require(1 < len(x) <= batch, f"copies at once: {len(x)}; split the noise by {batch}")
+        return score(x)
+
+    answer = lambda score, x, noise: mine(limited, x, noise, batch)
+    return smooth_grad.feedback(answer, score, x, torch.cat(parts), batch, [
+        (((full + rest) / 2).abs().amax(1), "the last part is smaller: divide the sum of all by n"),
+        (full.abs().amax(1), "the last, smaller part is missing"),
+    ])
 
 
 # ---- 03_fun ----

@@ -28,7 +28,7 @@ class Exercise(NamedTuple):
     @property
     def name(self):
         """Return the name that the stub defines."""
-        return re.match(r"(?:def )?(\w+)", self.stub)[1]
+        return re.match(r"(?:def |class )?(\w+)", self.stub)[1]
 
     def answered(self, answer):
         """Return the source of the cell with an answer instead of its stub."""
@@ -59,11 +59,13 @@ def read_exercise(source, above, below):
 
 
 def find_stub(source):
-    """Return the source of the function or assignment that is still `...`, or None."""
+    """Return the source of the function, class, or assignment that ends in `...`, or None."""
     if "..." not in source:         # so cells with magic commands need no parsing
         return None
     for node in ast.parse(source).body:
-        last = node.body[-1] if isinstance(node, ast.FunctionDef) else node
+        last = node
+        while isinstance(last, (ast.FunctionDef, ast.ClassDef)):
+            last = last.body[-1]
         if isinstance(last, (ast.Expr, ast.Assign)) and is_ellipsis(last.value):
             return ast.get_source_segment(source, node)
     return None

@@ -31,19 +31,9 @@ def names():
     return {"torch": torch, "F": F, "device": device, "net": net(), "robust": robust()}
 
 
-def uniform(seed, *shape):
-    """Draw a tensor of a shape, uniform from 0 to 1."""
-    return torch.rand(shape, generator=generator(seed))
-
-
 def normal(seed, *shape):
     """Draw a tensor of a shape from the standard normal distribution."""
     return torch.randn(shape, generator=generator(seed))
-
-
-def mask(seed):
-    """Draw three masks (3,9,8) bool."""
-    return uniform(seed, 3, 9, 8) < 0.6
 
 
 def layers(seed):
@@ -87,11 +77,14 @@ CHECKS = {
         mine, cone_logit, held_out_scenes(4, seed).images),
     "my_smooth_grad": lambda mine, seed: check.smooth_grad.feedback(
         mine, cone_logit, held_out_scenes(4, seed).images[:1], 0.1 * normal(seed, 6, 3, 64, 64)),
-    "my_iou": lambda mine, seed: check.iou.feedback(mine, mask(seed), mask(seed + 1)),
-    "my_fgsm": lambda mine, seed: check.fgsm.feedback(
-        mine, uniform(seed, 3, 3, 8, 8), normal(seed, 3, 3, 8, 8), 0.1),
-    "my_variation": lambda mine, seed: check.total_variation.feedback(
-        mine, uniform(seed, 3, 3, 9, 8)),
+    "my_trimap": lambda mine, seed: check.trimap.feedback(
+        mine, normal(seed, 1, 9, 8).square(), None),
+    "GuidedReLU": lambda mine, seed: check.guided_relu.feedback(mine, seed=seed),
+    "my_gradient_ascent": lambda mine, seed: check.gradient_ascent.feedback(mine, seed=seed),
+    "my_attack": lambda mine, seed: check.targeted_attack.feedback(mine, seed=seed),
+    "my_inversion_loss": lambda mine, seed: check.inversion_loss.feedback(mine, seed=seed),
+    "my_batched_smooth_grad": lambda mine, seed: check.batched_smooth_grad.feedback(
+        mine, cone_logit, held_out_scenes(4, seed).images[:1], 0.1 * normal(seed, 6, 3, 64, 64), 4),
     "dream_gradient": lambda mine, seed: check.dream_gradient.feedback(
         mine, normal(seed, 1, 16, 4, 5)),
     "my_distance": lambda mine, seed: check.window_distance.feedback(mine, seed=seed),
