@@ -1,7 +1,6 @@
 """Draw maps, masks, and images as images (1,3,h,w)."""
 
 import torch
-import torch.nn.functional as F
 from matplotlib import color_sequences, colormaps, colors
 from scipy.ndimage import binary_dilation
 
@@ -101,18 +100,3 @@ def image_scatter(images, points, *, labels=None, cells=36, side=24):
             tile[:] = torch.tensor(color)[:, None, None]
             tile[:, 2:-2, 2:-2] = image[:, 2:-2, 2:-2]
     return grid[None]
-
-
-def crop_boxes(images, boxes, side):
-    """Crop one box (top, left, bottom, right) of `boxes` (k,4) from each image: (k,3,side,side).
-
-    A box that ends at the image's border is smaller; beyond the border the crop is gray.
-    """
-    crops = []
-    for image, box in zip(images.detach().cpu(), boxes.tolist(), strict=True):
-        top, left, bottom, right = box
-        y = side + (top or bottom - side)       # in the padded image
-        x = side + (left or right - side)
-        padded = F.pad(image, [side] * 4, value=0.5)
-        crops.append(padded[:, y:y + side, x:x + side])
-    return torch.stack(crops)

@@ -32,6 +32,6 @@ def invert(net, x, layer, *, image=None, tv_weight=3e-4, steps=60,
 
 @torch.no_grad()
 def relative_feature_error(net, found, x, layer):
-    """Compute ||features - target|| / ||target|| of images (b,3,h,w) to x (1,3,h,w): (b,)."""
+    """Compute ||features - target||^2 / ||target||^2 of images (b,3,h,w) to x (1,3,h,w): (b,)."""
     target = activations(net, x, layer)
-    return relative_error(activations(net, found, layer) - target, target).sqrt()
+    return relative_error(activations(net, found, layer) - target, target)

@@ -3,7 +3,6 @@ import torch
 from torchvision.utils import make_grid as torchvision_grid
 
 from helpers.drawing import (
-    crop_boxes,
     draw_trimap,
     gradient_image,
     heat,
@@ -69,16 +68,3 @@ def test_scatter_puts_images_at_their_points():
     assert corners == pytest.approx([0.1, 0.4, 0.7])        # the first of two in one cell
     framed = image_scatter(images, points, labels=range(4), cells=3, side=8)[0]
     assert framed[:, 16, 0].argmax() == 2 and framed[0, 20, 4] == pytest.approx(0.1)    # blue
-
-
-def test_crops_are_padded_where_the_image_ends():
-    image = torch.rand(1, 3, 10, 10)
-    for box, rows, columns in [
-        ([2, 3, 6, 7], slice(0, 4), slice(0, 4)),
-        ([0, 0, 2, 4], slice(2, 4), slice(0, 4)),
-        ([7, 7, 10, 10], slice(0, 3), slice(0, 3)),
-        ([0, 8, 3, 10], slice(1, 4), slice(0, 2)),
-    ]:
-        expected = torch.full((3, 4, 4), 0.5)
-        expected[:, rows, columns] = image[0, :, box[0]:box[2], box[1]:box[3]]
-        assert torch.equal(crop_boxes(image, torch.tensor([box]), 4)[0], expected)

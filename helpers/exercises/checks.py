@@ -125,8 +125,8 @@ def smooth_grad(mine, score, x, noise, batch=1, more_mistakes=()):
 
 def draw_cut(mine, m, x):
     """Show the reader's trimap over the image, and the mask that GrabCut makes of it."""
-    seeds = torch.as_tensor(mine(m))
-    show({"your trimap": draw_trimap(x, seeds), "cut": outline(x, segmentation.grabcut(x, seeds))})
+    mask = segmentation.grabcut(x, torch.as_tensor(mine(m)))
+    show({"your trimap": draw_trimap(x, mine(m)), "the mask by GrabCut": outline(x, mask)})
 
 
 @prints_feedback(draw=draw_cut)
@@ -213,7 +213,13 @@ def targeted_attack(mine, *drawn, seed=0):
     c = net(x).argmin().item()
     log_p = lambda x: net(x).log_softmax(1)[:, c]
     steps = lambda n, lr=0.2, **how: ascend(log_p, x, [(0, 0)] * n, lr, 0, **how)
-    until = lambda **how: next(y for n in range(99) if log_p(y := steps(n, **how)).exp() > 0.9)
+
+    def until(**how):
+        for n in range(100):
+            y = steps(n, **how)
+            if log_p(y).exp() > 0.9:
+                return y
+
     return compare(mine, (net, x, c, 0.2), until(), [
         (steps(100), "stop as soon as p > 0.9"),
         (steps(100, -0.2), "this makes class c less probable"),

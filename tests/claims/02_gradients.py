@@ -18,14 +18,20 @@ assert close(mean_iou("center", "background")[0], 0.55, 0.01)
 
 # 2.2 Guided backprop: none, fc8, fc6, conv5, conv4, conv3, conv1
 assert close(kept["guided"][2], 0.91, 0.05) and close(kept["guided"][4], 0.68, 0.05)
-assert kept["plain"][1] < 0.6 and abs(kept["Grad-CAM"][1]) < 0.2
+assert close(kept["plain"][2], 0.32, 0.05) and abs(kept["Grad-CAM"][1]) < 0.2
+x = album["dahlia"].load(224)
+upper = ["fc", "head", *[f"block{k}" for k in range(16, 10, -1)]]
+whole, without = (maps_of(net, x, effnet(x).argmax(1), "head_relu")
+                  for net in (effnet, permute_layers(effnet, upper)))
+left = {name: rank_correlation(whole[name], without[name]).item() for name in whole}
+assert close(left["guided"], 0.95, 0.03) and close(left["plain"], 0.28, 0.1)
 assert all(value > max(floor.values()) for value in kept["guided"][:-1])
 
 # 2.3 Gradient ascent
 assert top_classes(effnet, plain_ascent, k=1)[0][0][1] > 0.95
-scores = {name: row["score"] for name, row in progression["rows"].items()}
-assert max(scores, key=scores.get) == "no regularizer"
-assert min(scores, key=scores.get) == "random crops"
+by_row = dict(zip(progression["rows"], scores))
+assert max(by_row, key=by_row.get) == "no regularizer"
+assert min(by_row, key=by_row.get) == "random crops"
 correct = {name: round(32 * row["accuracy"]) for name, row in tuned.items()}
 none = correct["no regularizer"]
 p = {name: fisher_exact([[n, 32 - n], [none, 32 - none]]).pvalue for name, n in correct.items()}
@@ -41,22 +47,26 @@ assert survived["longer attack"][3] > 0.9 and survived["longer attack"][2] < 0.1
 assert survived["longer attack"][4] < 0.4 < 0.9 < survived["EOT"][4]
 norms = {name: (y - album["cat"].load(224)).norm() for name, y in attacked.items()}
 assert close(norms["longer attack"] / norms["EOT"], 1, 0.1)
-assert transfer["coursenet"][0] > 0.9 and transfer["robust"][0] < 0.1
-assert 0.25 < transfer["coursenet"][1] < transfer["robust"][1]
+assert 0.3 < survived["EOT"][2] < 0.6                      # 43%
+assert transfer["coursenet"][0] > 0.9 and close(transfer["robust"][0], 0.04, 0.02)
+assert 0 < transfer["robust"][1] - transfer["coursenet"][1] < 0.08 < transfer["coursenet"][1]
+assert 3 < float((changed["robust"] - cup).norm() / (changed["coursenet"] - cup).norm()) < 5
+assert predict(coursenet, cup)[:-4] == predict(robust, cup)[:-4] == "espresso"
 
 # 2.5 Feature inversion
 assert reached["block1"] < 0.005 and max(reached.values()) < 0.02
-assert min(changes["in gray"]) > 0.1 and close(changes["half of the color"][4], 0.02, 0.005)
-shifted = changes["shifted by 4 pixels"]
-assert shifted[0] > 1 and shifted[-1] < 0.06 and shifted[-1] == min(shifted)
+assert min(changes["in gray"] + changes["colors exchanged"]) > 0.1
+shifted, in_gray = changes["shifted by 4 pixels"], changes["in gray"]
+assert close(shifted[0] / in_gray[0], 3, 0.7) and close(in_gray[-1] / shifted[-1], 6, 1.5)
 assert (paths["coursenet"] > paths["robust"]).all()
+assert paths["coursenet"].mean(0).min() > 0.95 * one_color.square().mean().sqrt()
 for name, value in (("coursenet", 0.22), ("robust", 0.013)):
     net = {"coursenet": coursenet, "robust": robust}[name]
     noisy = photographs + 0.05 * torch.randn(photographs.shape, device=device,
                                              generator=torch.Generator(device).manual_seed(0))
-    error = relative_feature_error(net, noisy.clamp(0, 1), photographs, "relu5") ** 2
+    error = relative_feature_error(net, noisy.clamp(0, 1), photographs, "relu5")
     assert close(error.mean(), value, 0.3 * value), (name, error)
 
 # 2.6 On a GPU
-assert memory["whole network"] == memory["trainable weights"]
+assert close(memory["whole network"], memory["trainable weights"], 0.1)
 assert memory["up to block11"] > 0.8 * memory["whole network"] and memory["without a gradient"] == 0
