@@ -263,7 +263,7 @@ def encode(fig, kind):
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     buffer = io.BytesIO()
-    picture.save(buffer, kind, quality=85, progressive=True)
+    picture.save(buffer, kind, quality=75, progressive=True)
     return f"image/{kind}", buffer.getvalue()
 
 

@@ -47,6 +47,11 @@ assert survived["longer attack"][3] > 0.9 and survived["longer attack"][2] < 0.1
 assert survived["longer attack"][4] < 0.4 < 0.9 < survived["EOT"][4]
 norms = {name: (y - album["cat"].load(224)).norm() for name, y in attacked.items()}
 assert close(norms["longer attack"] / norms["EOT"], 1, 0.1)
+at_one, at_two = (robustness["epsilons"]["l2"].index(epsilon) for epsilon in (1.0, 2.0))
+under_attack = accuracy("l2", "PGD")
+assert [round(100 * under_attack[f"{name}, PGD"][at_one]) for name in short.values()] == [3, 77]
+assert round(100 * under_attack["robust, PGD"][at_two]) == 19
+assert min(values[at_two] for values in accuracy("l2", "random").values()) > 0.95
 assert 0.3 < survived["EOT"][2] < 0.6                      # 43%
 assert transfer["coursenet"][0] > 0.9 and close(transfer["robust"][0], 0.04, 0.02)
 assert 0 < transfer["robust"][1] - transfer["coursenet"][1] < 0.08 < transfer["coursenet"][1]
