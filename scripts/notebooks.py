@@ -87,6 +87,8 @@ def store(notebook, path):
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = LANGUAGE      # without the version that happened to run
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:                  # what libraries log is not what they compute
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     for data in [output.get("data", {}) for cell in cells for output in cell.outputs]:
         if data.pop(WIDGET, None):
             data["text/plain"] = STILL
