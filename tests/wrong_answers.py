@@ -35,7 +35,28 @@ DROPS = ("drops = occlusion(score, x, window=window, stride=window)[0, ::window,
          "    return ")
 MOMENTS = ("mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, "
            "correction={})\n    return ")
-CHANNEL = "g = torch.zeros_like(a); g[:, {}] = {}; return g"
+OCTAVE = """for _ in range(steps):
+        x = x.detach().requires_grad_(); g, = torch.autograd.grad(energy(x).sum(), x)
+        x = (x + step_size * {}).clamp(0, 1)
+    return x.detach()"""
+RMS = "g / g.square().mean().sqrt()"
+OCTAVES = """detail = torch.zeros_like(photo)
+    for size in sizes:
+        small = resize(photo, size); larger = F.interpolate(detail, size, mode="bicubic")
+        x = octave({}); detail = {}
+    return x"""
+SUM = "(small + larger).clamp(0, 1)"
+RIGHT = OCTAVES.format(SUM, "x - small")
+LAYERS = """each = []
+    for layer, G in grams.items():
+        d = gram_matrix(features[layer]) - G; each.append({})
+    return torch.stack(each)"""
+ERROR = "(d ** 2).sum((1, 2)) / (G ** 2).sum()"
+TRANSFER = """content, style = content_loss(a, target), style_loss(features, grams)
+    return """
+STEP = """y = net(x); value = loss(y, x).mean()
+    optimizer.zero_grad(); value.backward(); optimizer.step()
+    return value.item()"""
 SQUARED = "d = source_windows - window; total = lambda d: d.sum((1, 2, 3))\n    return "
 GRAM = 'g = torch.einsum("bchw,bdhw->bcd", f, f); n = f[0, 0].numel()\n    return '
 WALK = ("size, stride, offset = 1, 1, 0\n    for k, s, p, d in layers:\n"
@@ -171,11 +192,24 @@ WRONG = {
          "split the noise"),
     ],
     # ---- 03 ----
-    "dream_gradient": [
-        ("return a", "all channels"),
-        (CHANNEL.format(7, 1), "the channel's sum"),
-        (CHANNEL.format(7, "2 * a[:, 7]"), "half of it"),
-        (CHANNEL.format(6, "a[:, 6]"), "count from 0"),
+    "my_octave": [
+        (OCTAVE.format("-" + RMS), "this descends"),
+        (OCTAVE.format("g"), "divide each gradient"),
+        (OCTAVE.format("g / g.norm()"), "the root of the sum"),
+        (OCTAVE.format("g / g.abs().mean()"), "the mean of |gradient|"),
+        (OCTAVE.format("g.sign()"), "this is the sign"),
+        (OCTAVE.format(RMS).replace(".clamp(0, 1)", ""), "clamp to"),
+    ],
+    "my_octaves": [
+        ("x = photo\n    for size in sizes: x = octave(resize(x, size))\n    return x", "blurs it"),
+        (OCTAVES.format("small", "x - small"), "detail of the smaller sizes is lost"),
+        (OCTAVES.format(SUM, "x - (small + larger)"), "of one octave"),
+        (OCTAVES.format(SUM, "larger + x - small"), "replace it"),
+        (OCTAVES.format("(small + resize(detail, size)).clamp(0, 1)", "x - small"), "negative"),
+        (OCTAVES.format("small + larger", "x - small"), "clamp the sum"),
+        (RIGHT.replace("in sizes", "in sizes[:-1]"), "the last size is missing"),
+        (RIGHT.replace("    return", "        return"), "after the loop"),
+        (RIGHT.replace("return x", "return detail"), "return the image"),
     ],
     "my_distance": [
         (SQUARED + "total(d ** 2 * weight)", "few known pixels"),
@@ -200,6 +234,34 @@ WRONG = {
         (MOMENTS.format(0) + "(x - mean) / (variance + 1e-5)", "root of the variance"),
         (MOMENTS.format(1) + "(x - mean) / (variance + 1e-5).sqrt()", "correction=0"),
     ],
+    "my_style_loss": [
+        (LAYERS.format("(d ** 2).sum((1, 2))") + ".mean(0)", "or one layer decides"),
+        (LAYERS.format("(d ** 2).mean((1, 2))") + ".mean(0)", "the mean of the squares"),
+        (LAYERS.format(ERROR) + ".sum(0)", "the sum over the layers"),
+        (LAYERS.format(ERROR) + "[-1]", "the last layer alone"),
+        (LAYERS.format(f"({ERROR}) ** 0.5") + ".mean(0)", "this is a root"),
+        (LAYERS.format(ERROR) + ".mean()", "whole batch"),
+        (LAYERS.format(ERROR) + ".mean(0).detach()", "the gradient is cut"),
+    ],
+    "my_transfer_loss": [
+        (TRANSFER + "content + style", "weight of the style loss is missing"),
+        (TRANSFER + "weight * content + style", "not to the content"),
+        (TRANSFER + "weight * (content + style)", "alone"),
+        (TRANSFER + "content", "the style loss is missing"),
+        (TRANSFER + "weight * style", "the content loss is missing"),
+        (TRANSFER + "(content + weight * style).mean()", "whole batch"),
+        (TRANSFER + "(content + weight * style).detach()", "the gradient is cut"),
+    ],
+    "my_training_step": [
+        (STEP.replace("optimizer.zero_grad(); ", ""), "gradients add up"),
+        (STEP.replace("optimizer.step()", ""), "the parameters stay"),
+        (STEP.replace("value.backward(); ", ""), "the parameters stay"),
+        (STEP.replace("optimizer.step()", "optimizer.zero_grad(); optimizer.step()"), "stay"),
+        (STEP.replace("mean()", "sum()"), "take the mean"),
+        (STEP.replace("loss(y, x)", "loss(x, x)"), "what of net(x)?"),
+        (STEP.replace("loss(y, x)", "loss(x, y)"), "exchanged"),
+        (STEP.replace("return value.item()", ""), "is a `return` missing?"),
+    ],
     # ---- 04 ----
     "case": [
         ('"A"', "two parts"),
@@ -221,7 +283,7 @@ WRONG = {
         (WALK.format("(k - 1) * stride", "p * stride", "stride * s"), "dilation is missing"),
         (WALK.format("(d * k - 1) * stride", "p * stride", "stride * s"), "not d k"),
         (WALK.format("d * (k - 1) * stride", "0", "stride * s"), "offset is missing"),
-        (WALK.format("d * (k - 1) * stride", "p", "stride * s"), "its own input pixels"),
+        (WALK.format("d * (k - 1) * stride", "p", "stride * s"), "own input pixels"),
         (WALK.format("d * (k - 1)", "p", "1"), "strides are missing"),
     ],
     "my_map": [

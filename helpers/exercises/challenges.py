@@ -15,7 +15,6 @@ from helpers.exercises.feedback import (
     call,
     check_kind,
     check_range,
-    check_shape,
     prints_feedback,
     require,
 )
@@ -63,8 +62,7 @@ def occluder_score(mine, net, *, seed=0):
     """Compute the mean fraction of pixels that are occluded, 1 where the prediction stays."""
     x, _ = held_out_images(net, 32, seed)
     masks = call(mine, net, x)
-    check_kind(masks, x)
-    check_shape(masks, (len(x), *x.shape[2:]), "a mask for each image")
+    check_kind(masks, x, (len(x), *x.shape[2:]), "a mask for each image")
     require(masks.dtype == torch.bool, f"the masks have the type {masks.dtype}; expected "
                                        "torch.bool, True where occluded. Try mask > 0")
     with torch.no_grad():
@@ -90,8 +88,7 @@ def class_visualization_score(mine, net, held_out_net, *, seed=0):
     device = next(net.parameters()).device
     classes = torch.randperm(64, generator=generator(seed))[:32].to(device)
     images = call(mine, net, classes)
-    check_kind(images, classes)
-    check_shape(images, (len(classes), 3, 64, 64), "an image for each class")
+    check_kind(images, classes, (len(classes), 3, 64, 64), "an image for each class")
     check_range(images, "clamp after each step")
     images = images.detach()
     require(is_classified_as(net, images, classes).any(),
@@ -125,8 +122,7 @@ def style_transfer_score(mine, net, pairs, *, calls=60, seed=0):
         loss = style_transfer_loss(net, content, style)
         limited = limit_calls(loss, calls, content.shape)
         image = call(mine, limited, content, calls)
-        check_kind(image, content)
-        check_shape(image, content.shape, "one image")
+        check_kind(image, content, content.shape, "one image")
         check_range(image, "clamp at the end")
         with torch.no_grad():
             fractions.append(loss(image.detach()).item() / loss(content).item())
@@ -195,8 +191,7 @@ def spurious_cue_score(mine, net, *, seed=0):
     train = scenes()[:480]
     test = held_out_scenes(48, seed)
     images = call(mine, train.images, train.labels)
-    check_kind(images, train.images)
-    check_shape(images, train.images.shape, "an image for each image")
+    check_kind(images, train.images, train.images.shape, "an image for each image")
     check_range(images, "try clamp(0, 1)")
     fit = lambda images: Probe(net, images.to(device), train.labels.to(device), "relu4")
     cheat = fit(with_spurious_cue(train, cue=mine, seed=seed))

@@ -9,12 +9,14 @@ from torch import nn
 
 from helpers import attribution, losses, segmentation
 from helpers.drawing import draw_trimap, gradient_image, heat, outline, overlay
-from helpers.exercises.feedback import compare, prints_feedback, require
+from helpers.exercises.feedback import call, compare, prints_feedback, require
 from helpers.exercises.held_out_inputs import generator
 from helpers.figures import show
+from helpers.images import resize
 from helpers.networks import top_classes
 from helpers.optimization import descend, last, normalize_gradient
 from helpers.parametrization import PixelImage
+from helpers.style import CONTENT, style_features, style_grams
 
 # ---- 01_activations ----
 
@@ -120,7 +122,7 @@ def smooth_grad(mine, score, x, noise, batch=1, more_mistakes=()):
 
 
 # ---- 02_gradients ----
-# Some checks draw their own numbers; then `drawn` are the inputs for the picture.
+# Some checks draw their own numbers; then `drawn` and `named` are the inputs for the picture.
 
 
 def draw_cut(mine, m, x):
@@ -259,7 +261,6 @@ def inversion_loss(mine, *drawn, seed=0):
         (error + weight * total(dx ** 2), "the differences to the pixel below are missing"),
         (error + weight * total(dy ** 2), "the differences to the pixel on the right are missing"),
         (error + weight * (total(dx.abs()) + total(dy.abs())), "square the differences of pixels"),
-        (right(a, y).sum(), "this is one number for the whole batch; compute one for each image"),
     ], tolerance=1e-4, differentiable=True)
 
 
@@ -283,21 +284,54 @@ def batched_smooth_grad(mine, score, x, noise, batch):
 # ---- 03_fun ----
 
 
-@prints_feedback
-def dream_gradient(mine, a):
-    """Check mine(a), activations (1,c,h,w) -> (1,c,h,w): the gradient of half the squared norm of
-    channel 7."""
-    channel = torch.zeros_like(a)
-    channel[:, 7] = 1
-    previous = channel.roll(-1, 1)
-    return compare(mine, (a,), channel * a, [
-        (a, "this is the gradient for all channels; use only channel 7"),
-        (channel,
-         "this is the gradient of the channel's sum; half the squared norm gives the activation "
-         "itself"),
-        (2 * channel * a, "this is the gradient of the squared norm; take half of it"),
-        (previous * a, "this is channel 6; channels count from 0"),
-    ])
+def draw_dream(mine, function, image, *args, **named):
+    """Show an image, and what the reader's function makes of it."""
+    show({"the image": image, "your dream": mine(function, image, *args, **named)})
+
+
+@prints_feedback(draw=draw_dream)
+def octave(mine, *drawn, seed=0, **named):
+    """Check mine(energy, x, steps, step_size), (1,3,h,w) -> (1,3,h,w): up the energy, by steps with
+    a root mean square of step_size, within [0, 1]."""
+    x, weights = torch.rand(2, 1, 3, 6, 7, generator=generator(seed))
+    energy = lambda x: ((weights - 0.5) * (x + 1).square()).sum((1, 2, 3))
+    rms = lambda g: g.square().mean().sqrt()
+    steps = lambda size, high=1: ascend(
+        energy, x, [(0, 0)] * 3, 0.1, 0, normalize=lambda g, _: g / size(g), high=high)
+    return compare(mine, (energy, x, 3, 0.1), steps(rms), [
+        (steps(lambda g: -rms(g)), "this descends: add the gradient"),
+        (steps(torch.ones_like), "divide each gradient by its root mean square"),
+        (steps(torch.norm), "this is the norm, the root of the sum; take the root of the mean"),
+        (steps(lambda g: g.abs().mean()), "this is the mean of |gradient|: square, mean, root"),
+        (steps(torch.abs), "divide by the root mean square: this is the sign"),
+        (steps(rms, high=torch.inf), "clamp to [0, 1] after each step"),
+    ], tolerance=1e-4)
+
+
+@prints_feedback(draw=draw_dream)
+def octaves(mine, *drawn, seed=0, **named):
+    """Check mine(octave, photo, sizes), (1,3,h,w) -> (1,3,h,w): at each size (h, w), an octave from
+    the resized photo plus the detail so far, and return the last image."""
+    photo = torch.rand(1, 3, 16, 20, generator=generator(seed))
+    sizes = [(2, 3), (4, 5), (16, 20)]
+    added = torch.tensor([0.1, -0.1, 0.05]).view(3, 1, 1)   # any interpolation keeps a constant
+    octave = lambda x: x + added
+    final = lambda detail: octave((photo + detail).clamp(0, 1))
+    right = final(2 * added)
+    carried = photo
+    for size in sizes:
+        carried = octave(resize(carried, size))
+    return compare(mine, (octave, photo, sizes), right, [
+        (carried, "this carries the whole image, which blurs it; carry only the detail"),
+        (final(0), "the detail of the smaller sizes is lost: add it to the small photo"),
+        (final(added), "this is the detail of one octave; subtract the photo without any detail"),
+        (final(3 * added), "the octave's image has the earlier detail already: replace it, no +="),
+        (final(2 * added.clamp(min=0)), "resize clamps negative detail to 0; use F.interpolate"),
+        (photo + 3 * added, "clamp the sum of photo and detail to [0, 1]"),
+        (octave(resize(photo, sizes[1]) + added), "the last size is missing"),
+        (octave(resize(photo, sizes[0])), "only the first size: `return` after the loop"),
+        (right - photo, "this is the detail; return the image"),
+    ], tolerance=1e-4)
 
 
 @prints_feedback
@@ -313,14 +347,11 @@ def window_distance(mine, *, seed=0):
     total = lambda values: values.sum((1, 2, 3))
     right = total(difference ** 2 * weight) / weight.sum()
     return compare(mine, (window, source_windows, weight), right, [
-        (right * weight.sum(),
-         "divide by the sum of the weights, or windows with few known pixels seem closest"),
-        (right / 3, "the sum over the colors is not divided by 3, only by the sum of the weights"),
-        (total(difference ** 2) / weight.sum(),
-         "the weights are missing: unknown pixels are compared, too"),
+        (right * weight.sum(), "few known pixels seem closest: divide by the sum of the weights"),
+        (right / 3, "the sum over colors is not divided by 3, only by the sum of the weights"),
+        (total(difference ** 2) / weight.sum(), "the weights are missing: they hide the unknown"),
         (total(difference.abs() * weight) / weight.sum(), "square the differences"),
-        ((difference ** 2 * weight).mean((1, 2, 3)),
-         "a mean counts unknown pixels, too; divide by the sum of the weights"),
+        ((difference ** 2 * weight).mean((1, 2, 3)), "a mean counts unknown pixels, too"),
         (right.sqrt(), "this is the square root; return the squared distances"),
     ], tolerance=1e-4)
 
@@ -332,16 +363,73 @@ def gram_matrix(mine, f):
     positions = f[0, 0].numel()
     flat = f.flatten(2)
     mixed = f.permute(0, 2, 3, 1).reshape(flat.shape)
+    covariance = losses.gram_matrix(f - f.mean((2, 3), keepdim=True))
     return compare(mine, (f,), losses.gram_matrix, [
-        (right * positions,
-         "this is the sum over the positions; the mean does not depend on the size of the image"),
+        (right * positions, "this is the sum over the positions, which grows with the image"),
         (right / f.shape[1], "this is divided by the channels, too; average only over positions"),
-        (flat.mT @ flat / positions,
-         "this compares positions, not channels: transpose the second factor"),
-        (mixed @ mixed.mT / positions,
-         "the reshape mixed channels and positions; flatten the last two dimensions"),
-        (losses.gram_matrix(f - f.mean((2, 3), keepdim=True)),
-         "this is the covariance; a Gram matrix keeps the means"),
+        (flat.mT @ flat / positions, "this compares positions, not channels: transpose the second"),
+        (mixed @ mixed.mT / positions, "reshape mixed channels and positions: use f.flatten(2)"),
+        (covariance, "this is the covariance; a Gram matrix keeps the means"),
+    ], tolerance=1e-4, differentiable=True)
+
+
+def layer_mistakes(errors, norms):
+    """List mistakes and hints for a mean over layers of errors (layers,b), relative to `norms`."""
+    return [
+        ((errors * norms).mean(0), "divide by the squared norm of a target, or one layer decides"),
+        (errors.sum(0), "this is the sum over the layers; take the mean"),
+        (errors[-1], "this is the last layer alone; take the mean over all"),
+        (errors.sqrt().mean(0), "this is a root: the relative error is squared"),
+    ]
+
+
+@prints_feedback
+def style_loss(mine, *, seed=0):
+    """Check mine(features, grams), layer -> (b,c,h,w) and layer -> (1,c,c), -> (b,): the squared
+    relative error of the Gram matrices, averaged over the layers."""
+    maps, styles = torch.randn(2, 2, 3, 4, 5, 6, generator=generator(seed))     # (layers,b,c,h,w)
+    grams = {f"relu{k}": losses.gram_matrix(style[:1]) for k, style in enumerate(styles)}
+    features = lambda maps: dict(zip(grams, maps))
+    right = lambda maps: losses.style_loss(features(maps), grams)
+    errors = [losses.style_loss(features(maps), {layer: grams[layer]}) for layer in grams]
+    norms = torch.stack([gram.square().sum((1, 2)) for gram in grams.values()])
+    squares = torch.stack(errors) * norms
+    return compare(lambda maps: mine(features(maps), grams), (maps,), right, [
+        *layer_mistakes(torch.stack(errors), norms),
+        (squares.mean(0) / 16, "this is the mean of the squares; divide their sum by the target's"),
+    ], tolerance=1e-4, differentiable=True)
+
+
+def draw_transfer(mine, net, content, style, weight):
+    """Show the image that the reader's loss finds, from the content in 40 steps."""
+    grams = style_grams(net, style)
+    target = style_features(net, content)[CONTENT].detach()
+
+    def loss(x):
+        features = style_features(net, x)
+        return mine(features[CONTENT], target, features, grams, weight).sum()
+
+    adam = lambda p: torch.optim.Adam(p, lr=0.03)
+    steps = descend(PixelImage(content), loss, steps=40, optimizer=adam)
+    show({"the content": content, "the style": style, "by your loss": last(steps).image})
+
+
+@prints_feedback(draw=draw_transfer)
+def transfer_loss(mine, *drawn, seed=0, **named):
+    """Check mine(a, target, features, grams, weight), (b,c,h,w), (1,c,h,w), and as in style_loss,
+    -> (b,): content loss + weight * style loss."""
+    a, f, target, style = torch.randn(4, 2, 3, 5, 6, generator=generator(seed))
+    target, grams, weight = target[:1], {"relu1": losses.gram_matrix(style[:1])}, 5.0
+    style_of = lambda f: losses.style_loss({"relu1": f}, grams)
+    right = lambda a, f: losses.content_loss(a, target) + weight * style_of(f)
+    content, style = losses.content_loss(a, target), style_of(f)
+    answer = lambda a, f: mine(a, target, {"relu1": f}, grams, weight)
+    return compare(answer, (a, f), right, [
+        (content + style, "the weight of the style loss is missing"),
+        (weight * content + style, "the weight belongs to the style loss, not to the content"),
+        (weight * (content + style), "the weight belongs to the style loss alone"),
+        (content, "the style loss is missing"),
+        (weight * style, "the content loss is missing"),
     ], tolerance=1e-4, differentiable=True)
 
 
@@ -350,14 +438,43 @@ def instance_norm(mine, x):
     """Check mine(x), (b,c,h,w) -> (b,c,h,w): instance norm without scale and shift."""
     centered = x - x.mean((2, 3), keepdim=True)
     variance = x.var((2, 3), keepdim=True, correction=0)
-    sample_variance = x.var((2, 3), keepdim=True)
     return compare(mine, (x,), F.instance_norm, [
-        (F.batch_norm(x, None, None, training=True),
-         "this is batch norm: the mean is taken over the images, too"),
-        (F.layer_norm(x, x.shape[1:]),
-         "this is layer norm: the mean is taken over the channels, too"),
+        (F.batch_norm(x, None, None, training=True), "this is batch norm: its mean is over images"),
+        (F.layer_norm(x, x.shape[1:]), "this is layer norm: its mean is over the channels, too"),
         (centered, "the variance is unchanged: divide by the standard deviation"),
         (centered / (variance + 1e-5), "divide by the square root of the variance"),
-        (centered / (sample_variance + 1e-5).sqrt(),
-         "almost: this variance divides by n - 1 instead of n; use correction=0"),
+        (centered / x.std((2, 3), keepdim=True), "almost: divide by n, not n - 1: correction=0"),
     ], tolerance=1e-4, differentiable=True)
+
+
+def train(mine, x, loss, **methods):
+    """Take two training steps on images (b,3,h,w) -> (8,): losses, then the parameters."""
+    net = nn.InstanceNorm2d(3, affine=True)     # its parameters start at 1 and 0
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    vars(optimizer).update(methods)
+    values = [call(mine, net, optimizer, x, loss) for _ in range(2)]
+    return torch.cat([torch.stack(values), *net.parameters()])
+
+
+@prints_feedback
+def training_step(mine, *, seed=0):
+    """Check mine(net, optimizer, x, loss), with loss(net(x), x) -> (b,), -> a number: one step down
+    the mean loss, and return it."""
+    x = torch.rand(4, 3, 5, 6, generator=generator(seed)).requires_grad_()
+    loss = lambda y, x: (y - x / 2).square().mean((1, 2, 3))
+    nothing = lambda *_: None
+
+    def step(net, optimizer, x, loss):
+        value = loss(net(x), x).mean()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value
+
+    return compare(lambda: train(mine, x, loss), (), train(step, x, loss), [
+        (train(step, x, loss, step=nothing), "the parameters stay: zero_grad, backward, then step"),
+        (train(step, x, loss, zero_grad=nothing), "gradients add up: zero_grad before backward"),
+        (train(step, x, lambda y, x: len(x) * loss(y, x)), "this is the sum; take the mean"),
+        (train(step, x, lambda y, x: loss(x, x)), "this is the loss of x; what of net(x)?"),
+        (train(step, x, lambda y, x: loss(x, y)), "exchanged: loss(y, x), with y = net(x)"),
+    ], tolerance=1e-4)

@@ -82,7 +82,8 @@ def compare(mine, inputs, right, common_mistakes=(), *, tolerance=1e-5, differen
     `differentiable`, the gradients with respect to all float inputs must agree, too.
     """
     if differentiable:
-        inputs = [as_leaf(x) for x in inputs]
+        inputs = [x.detach().requires_grad_() if torch.is_tensor(x) and x.is_floating_point() else x
+                  for x in inputs]
     answer = call(mine, *inputs)
     expected = torch.as_tensor(right(*inputs) if callable(right) else right)
     check_kind(answer, expected)
@@ -91,12 +92,6 @@ def compare(mine, inputs, right, common_mistakes=(), *, tolerance=1e-5, differen
     if differentiable:
         check_gradient(answer, expected, inputs)
     return RIGHT
-
-
-def as_leaf(x):
-    """Return a float tensor as one that requires a gradient, and anything else as it is."""
-    is_float = torch.is_tensor(x) and x.is_floating_point()
-    return x.detach().requires_grad_() if is_float else x
 
 
 def call(mine, *inputs):
@@ -119,22 +114,18 @@ def call(mine, *inputs):
     return answer
 
 
-def check_kind(answer, expected):
-    """Raise NotRight unless an answer is a finite tensor on the device of the expected one."""
+def check_kind(answer, expected, shape=None, each=""):
+    """Raise NotRight unless an answer is a finite tensor on the device of the expected one, and
+    perhaps of a shape; `each` says why: "a map per image"."""
     kind = type(answer).__name__
     require(torch.is_tensor(answer), f"your answer has the type {kind}; expected a tensor")
     require(answer.device == expected.device or expected.ndim == 0,
             f"your answer is on {answer.device}, its input on {expected.device}: create tensors "
             "with torch.zeros(..., device=x.device) or x.new_zeros(...)")
     require(answer.isfinite().all() or not expected.isfinite().all(),
-            "there are NaN or infinite values in your answer: look for a division by 0 and for "
-            "the square root or logarithm of 0")
-
-
-def check_shape(answer, shape, each):
-    """Raise NotRight unless a tensor has a shape; `each` says why: "a map per image"."""
-    require(answer.shape == torch.Size(shape),
-            f"the shape is {tuple(answer.shape)}; expected {tuple(shape)}, {each}")
+            "there are NaN or infinite values in your answer: look for 1 / 0, a root or log of 0")
+    require(shape in (None, answer.shape),
+            f"the shape is {tuple(answer.shape)}; expected {shape and tuple(shape)}, {each}")
 
 
 def check_range(images, hint):
@@ -148,6 +139,8 @@ def diagnose(answer, expected, common_mistakes):
     for mistake, hint in common_mistakes:
         if is_close(answer, mistake, 1e-4):
             return hint
+    if answer.ndim == 0 and expected.ndim == 1 and expected.is_floating_point():
+        return "this is one number for the whole batch; compute one for each image"
     if answer.shape != expected.shape:
         return f"the shape is {tuple(answer.shape)}; expected {tuple(expected.shape)}"
     return "not yet, and this is not a common mistake. Compare your code with the formula again"

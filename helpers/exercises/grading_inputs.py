@@ -1,6 +1,6 @@
 """Grade each exercise by its check, on inputs that no notebook shows."""
 
-from functools import cache
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +13,8 @@ from helpers.networks import class_index, load_net
 from helpers.photos import photos
 from helpers.style import style_grams
 
-
-@cache
-def net(name="coursenet"):
-    """Load a network once."""
-    return load_net(name)
-
-
-def robust():
-    """Load the adversarially trained network once."""
-    return net("coursenet-robust")
+net = cache(partial(load_net, "coursenet"))
+robust = cache(partial(load_net, "coursenet-robust"))
 
 
 def names():
@@ -85,12 +77,15 @@ CHECKS = {
     "my_inversion_loss": lambda mine, seed: check.inversion_loss.feedback(mine, seed=seed),
     "my_batched_smooth_grad": lambda mine, seed: check.batched_smooth_grad.feedback(
         mine, cone_logit, held_out_scenes(4, seed).images[:1], 0.1 * normal(seed, 6, 3, 64, 64), 4),
-    "dream_gradient": lambda mine, seed: check.dream_gradient.feedback(
-        mine, normal(seed, 1, 16, 4, 5)),
+    "my_octave": lambda mine, seed: check.octave.feedback(mine, seed=seed),
+    "my_octaves": lambda mine, seed: check.octaves.feedback(mine, seed=seed),
     "my_distance": lambda mine, seed: check.window_distance.feedback(mine, seed=seed),
     "my_gram": lambda mine, seed: check.gram_matrix.feedback(mine, normal(seed, 2, 5, 6, 7)),
     "my_instance_norm": lambda mine, seed: check.instance_norm.feedback(
         mine, normal(seed, 2, 3, 6, 5)),
+    "my_style_loss": lambda mine, seed: check.style_loss.feedback(mine, seed=seed),
+    "my_transfer_loss": lambda mine, seed: check.transfer_loss.feedback(mine, seed=seed),
+    "my_training_step": lambda mine, seed: check.training_step.feedback(mine, seed=seed),
     "my_receptive_field": lambda mine, seed: problems.receptive_field.feedback(mine, seed=seed),
     "my_map": lambda mine, seed: problems.tsne_map.feedback(mine, net(), seed=seed),
     "my_grad_cam": lambda mine, seed: problems.grad_cam.feedback(mine, net(), "relu4", seed=seed),

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from helpers import attribution, losses
 from helpers.activations import find_layer
 from helpers.adversarial import pgd as reference_pgd
+from helpers.exercises.checks import layer_mistakes
 from helpers.exercises.feedback import (
     RIGHT,
     Feedback,
     call,
     check_kind,
     check_range,
-    check_shape,
     compare,
     prints_feedback,
     require,
@@ -42,13 +42,10 @@ def receptive_field(mine, *, seed=0):
          "the dilation is missing: a dilated window spans d (k - 1) + 1 pixels"),
         (field_of([(k * d, s, p, 1) for k, s, p, d in layers]),
          "a dilated window spans d (k - 1) + 1 pixels, not d k: no gap follows its last pixel"),
-        ((size, stride, 0),
-         "the offset is missing: padding moves the first receptive field to the left"),
+        ((size, stride, 0), "the offset is missing: padding moves the receptive field to the left"),
         ((size, stride, -sum(p for k, s, p, d in layers)),
-         "the padding of a layer is counted in its own input pixels: each is as wide as the "
-         "product of the strides before it"),
-        ((size, stride, -offset),
-         "the sign of the offset: with padding, the receptive field starts *before* pixel 0"),
+         "padding counts in a layer's own input pixels: each as wide as the strides before it"),
+        ((size, stride, -offset), "the sign of the offset: padding lies *before* pixel 0"),
         (field_of([(k, 1, p, d) for k, s, p, d in layers]), "the strides are missing"),
     ])
 
@@ -73,8 +70,7 @@ def tsne_map(mine, net, *, seed=0):
     features = extract_features(net, images, "relu7").cpu()
     features = pca(features, 30)
     points = call(mine, features, 15)
-    check_kind(points, features)
-    check_shape(points, (len(features), 2), "a point for each image")
+    check_kind(points, features, (len(features), 2), "a point for each image")
     points = points.detach().cpu().double()
     require(points.std() > 1e-9, "all points are at the same position: is the initialization wide "
                                  "enough, and does the gradient also push points apart?")
@@ -128,24 +124,19 @@ def grad_cam(mine, net, layer="relu5", *, seed=0):
         (resize(cam(g.amax((2, 3), keepdim=True)).relu()),
          "a channel's weight is the *mean* of its gradient, not the maximum"),
         (resize(cam(mean).relu(), mode="nearest"), "use bilinear interpolation, not nearest"),
-        (cam(mean).relu()[:, 0],
-         "right, but as small as the layer: resize it to the image by bilinear interpolation"),
+        (cam(mean).relu()[:, 0], "right, but as small as the layer: resize it, mode='bilinear'"),
         (resize(cam(mean.mean(0, keepdim=True)).relu()),
          "the mean is taken over the images, too: each image has its own weights"),
     ], tolerance=1e-4)
     require(not module._forward_hooks and not module._backward_hooks,
-            "your hook is still there and would run in each later call of the network. Remove it "
-            "in `finally`")
+            "your hook is still there and would run in each later call: remove it in `finally`")
     return RIGHT
 
 
 def output_and_gradient(module, score, x):
     """Compute a module's output (b,c,h,w) and the gradient of a score with respect to it."""
     outputs = []
-
-    def keep(module, inputs, output):
-        outputs.append(output)
-
+    keep = lambda module, inputs, output: outputs.append(output)
     with module.register_forward_hook(keep), torch.enable_grad():
         y = score(x.clone().requires_grad_())
         gradient, = torch.autograd.grad(y.sum(), outputs[0])
@@ -169,7 +160,6 @@ def check_attack(mine, loss, x, epsilon, norm, seed):
     attack = lambda restarts, seed: call(mine, loss, x, epsilon, norm, 3, restarts, seed)
     single = attack(0, seed)
     restarted = attack(3, seed)
-    check_kind(single, x)
     check_constraints(x, single, norm, epsilon)
     check_constraints(x, restarted, norm, epsilon)
     require(not torch.equal(single, x), f"{norm}: nothing has changed")
@@ -178,28 +168,25 @@ def check_attack(mine, loss, x, epsilon, norm, seed):
         scores = [loss(images) for images in (x, single, restarted, goal)]
     check_scores(norm, *scores)
     require(not torch.equal(attack(3, seed + 1), restarted),
-            f"{norm}: another seed changes nothing; draw the starts with "
-            "`torch.Generator().manual_seed(seed)`")
+            f"{norm}: another seed changes nothing; draw the starts from a torch.Generator with it")
 
 
 def check_constraints(x, images, norm, epsilon):
     """Raise NotRight if perturbed images leave [0, 1] or the ball around x."""
-    check_shape(images, x.shape, f"a perturbed image for each image ({norm})")
+    check_kind(images, x, x.shape, f"a perturbed image for each image ({norm})")
     check_range(images, f"clamp after each step ({norm})")
     order = {"linf": torch.inf, "l2": 2}[norm]
     farthest = (images - x).flatten(1).norm(order, dim=1).max()
     require(farthest <= 1.01 * epsilon,
             f"{norm}: epsilon is {epsilon:.3f}, and a perturbation has the norm {farthest:.3f}: "
-            "project after each step and after the random start; the l2 norm is over all pixels "
-            "and colors of *one* image")
+            "project after each step and the random start; the l2 norm is that of *one* image")
 
 
 def check_scores(norm, start, single, restarted, goal):
     """Raise NotRight if scores (b,) after three steps, without and with restarts, are too low."""
     require(single.mean() >= start.mean(), f"{norm}: the score decreased; step up the gradient")
     require((restarted >= single - 1e-4).all(),
-            f"{norm}: with three restarts, the score of an image is lower; keep each image's best "
-            "result of all starts")
+            f"{norm}: restarts lower the score of an image; keep each image's best of all starts")
     require((restarted > single + 1e-4).any(),
             f"{norm}: three restarts change nothing; start each at another point in the ball")
     require(single.mean() >= 0.9 * goal.mean(),
@@ -220,13 +207,10 @@ def total_variation(mine, *, seed=0):
     total = lambda values: values.flatten(1).sum(1)
     right = lambda x, beta: losses.total_variation(x, beta=beta)
     compare(mine, (x, 1.0), right, [
-        (total(squares),
-         "this is beta 2 for every beta: take the sum of the two squares to the power beta / 2"),
+        (total(squares), "this is beta 2 for every beta: the power of each sum is beta / 2"),
         (total(dx.abs() + dy.abs()),
-         "this adds |dx| and |dy|, so diagonal edges cost more. Add the squares of each pixel, "
-         "then take the power"),
+         "this adds |dx| and |dy|, so diagonal edges cost more: add squares, then take the power"),
         (squares.sqrt().mean((1, 2, 3)), "this is a mean; compute the sum"),
-        (squares.sqrt().sum(), "this is one number for the whole batch; compute one per image"),
     ], tolerance=1e-3, differentiable=True)
     require(run_check(compare, mine, (x, 2.0), right, tolerance=1e-3) == RIGHT,
             "right for beta 1, but not for beta 2: the power is beta / 2")
@@ -249,8 +233,7 @@ def completeness(mine, net, *, seed=0):
         return score(x)
 
     parts = call(mine, counted, x, baseline, 24)
-    check_kind(parts, x)
-    check_shape(parts, x.shape, "an attribution for each value of each image")
+    check_kind(parts, x, x.shape, "an attribution for each value of each image")
     parts = parts.detach()
     require(gradients <= 24, f"this takes {gradients} gradients; take 24, one per step")
     truth = attribution.integrated_gradients(score, x, steps=128)
@@ -261,8 +244,7 @@ def completeness(mine, net, *, seed=0):
     gap = (parts.sum((1, 2, 3)) - difference).abs() / difference.abs().clamp(min=1)
     require(gap.max() <= 2e-3,
             f"the sum of the attributions misses the difference of the scores by {gap.max():.1%}. "
-            "The score itself tells by how much it changed in each step: correct its attributions "
-            "to sum to that")
+            "The score itself tells how much each step changed it: correct attributions to that")
     return RIGHT
 
 
@@ -272,9 +254,8 @@ def diagnose_path(error, parts, difference):
         return "this is the mean gradient along the path; multiply it by x - baseline"
     if error(-parts) < 0.2:
         return "the sign: attribute the change from the baseline to x"
-    return (f"these are not integrated gradients: the relative error is {error(parts):.0%}. "
-            "Average the gradient *along the path*, at baseline + alpha (x - baseline), for alpha "
-            "from 0 to 1")
+    return (f"these are not integrated gradients, with a relative error of {error(parts):.0%}: "
+            "average the gradient at baseline + alpha (x - baseline), alpha from 0 to 1")
 
 
 # ---- 03_fun ----
@@ -304,12 +285,10 @@ def shifted_gram(mine, *, seed=0):
     rolled = f.roll((-dy, -dx), (2, 3)).flatten(2)
     compare(mine, (f, dy, dx), shifted_gram_matrix, [
         (flat @ rolled.mT / positions,
-         "roll connects the right edge with the left one: leave out positions whose partner is "
-         "outside"),
+         "roll connects opposite edges: leave out positions whose partner is outside"),
         (right.mT, "the transpose: row i is channel i at p, column j is channel j at p + (dy, dx)"),
         (right * pairs, "this is the sum; take the mean over the pairs of positions"),
-        (right * pairs / positions,
-         "there are fewer pairs than positions: divide by the number of pairs, (h - dy) (w - dx)"),
+        (right * pairs / positions, "fewer pairs than positions: divide by (h - dy) (w - dx)"),
         (flat @ flat.mT / positions, "nothing is shifted"),
         (shifted_gram_matrix(f.mT, dy, dx), "dy is the shift of the rows, dx of the columns"),
     ], tolerance=1e-4, differentiable=True)
@@ -325,8 +304,10 @@ def shifted_gram(mine, *, seed=0):
 def channel_statistics(mine, *, seed=0):
     """Check mine(features, targets), dict layer -> (b,c,h,w), dict layer -> (mean, std), both
     (1,c), -> (b,): the style loss on channel statistics, averaged over the layers."""
-    features, targets = draw_statistics(generator(seed))
-    layers = ["relu1", "relu2"]
+    g = generator(seed)
+    layers = {"relu1": (3, 6, 8, 8), "relu2": (3, 4, 4, 4)}
+    features = [torch.randn(shape, generator=g) for shape in layers.values()]
+    targets = [moments(torch.randn(shape, generator=g)[:1] + 1) for shape in layers.values()]
     target_of = dict(zip(layers, targets))
     answer = lambda *maps: mine(dict(zip(layers, maps)), target_of)
     right = lambda *maps: layer_errors([moments(f) for f in maps], targets).mean(0)
@@ -337,28 +318,15 @@ def channel_statistics(mine, *, seed=0):
     errors = layer_errors(found, targets)
     norms = torch.stack([torch.cat(target, 1).square().sum(1) for target in targets])
     return compare(answer, features, right, [
+        *layer_mistakes(errors, norms),
         (layer_errors(variances(found), variances(targets)).mean(0),
          "these are variances; compare standard deviations"),
         (layer_errors(variances(found), targets).mean(0),
          "a variance is compared with a standard deviation: take the square root, f.std"),
-        (layer_errors(sample, targets).mean(0),
-         "almost: this divides by n - 1, not n; use correction=0"),
-        ((errors * norms).mean(0),
-         "divide each layer by the squared norm of its target, or the layer with the largest "
-         "values decides alone"),
-        (errors.sum(0), "this is the sum over the layers; take the mean"),
+        (layer_errors(sample, targets).mean(0), "almost: divide by n, not n - 1: correction=0"),
         (layer_errors(only_means(found), only_means(targets)).mean(0),
          "the standard deviations are missing"),
-        (errors.mean(), "this is one number for the whole batch; compute one per image"),
     ], tolerance=1e-4, differentiable=True)
-
-
-def draw_statistics(g):
-    """Draw features of two layers (3,c,h,w), and for each a target mean and standard deviation."""
-    features = [torch.randn(3, 6, 8, 8, generator=g), torch.randn(3, 4, 4, 4, generator=g)]
-    means = [torch.randn(1, c, generator=g) for c in (6, 4)]
-    stds = [torch.rand(1, c, generator=g) + 0.5 for c in (6, 4)]
-    return features, list(zip(means, stds))
 
 
 def moments(f):
@@ -395,9 +363,8 @@ def new_style(mine, net, grams, crops, photo, *, seed=0):
         nearest = min(loss(original(photo, style)) for style in (*original.styles, mean))
         content = content_loss(features(stylized), features(photo)).item()
     require(reached < 0.9 * nearest,
-            f"the style loss on a held-out photograph is {reached:.3f}, and that of the nearest "
-            f"old style, or of their mean, {nearest:.3f}. Start from the mean of the old scales "
-            "and shifts, and train longer or with a larger learning rate")
+            f"the style loss on a held-out photograph is {reached:.3f}; of the nearest old style, "
+            f"or of the mean, {nearest:.3f}. Start from the mean; train longer or in larger steps")
     require(content <= 0.9, f"the style is there, but not the photograph: its content loss is "
                             f"{content:.2f}; that of a gray image is about 1")
     return Feedback(1.0, f"✓ right: the style loss on a held-out photograph is {reached:.3f}; "
