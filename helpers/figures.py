@@ -176,7 +176,7 @@ def bars(values, groups, *, baselines=None, figure=None, percent=False, **option
         y = np.arange(len(groups)) + (k - (len(rows) - 1) / 2) * height
         errors = (mean - low, high - mean) if np.any(high > low) else None
         drawn = axes.barh(y, mean, 0.92 * height, xerr=errors, color=color, label=name)
-        axes.bar_label(drawn, fmt="{:.0%}" if percent else "{:.2f}", padding=4)
+        axes.bar_label(drawn, fmt="{:.0%}" if percent else "{:.3g}", padding=4)
     set_rows(axes, groups)
     if len(rows) > 1:
         axes.figure.legend(loc="outside upper center", ncols=4, frameon=False)
