@@ -44,7 +44,7 @@ assert all(p[name] > 0.1 for name in p if name not in list(p)[-2:] + ["total var
 left = survived["attack"]
 assert min(left[:2]) > 0.85 and max(left[2], left[4]) < 0.1
 assert survived["larger attack"][3] > 0.9 and survived["larger attack"][2] < 0.1
-assert survived["larger attack"][4] < 0.4 < 0.9 < survived["EOT"][4]
+assert survived["larger attack"][4] + 0.2 < survived["EOT"][4] > 0.9
 norms = {name: (y - album["cat"].load(224)).norm() for name, y in attacked.items()}
 assert close(norms["larger attack"] / norms["EOT"], 1, 0.1)
 at_one, at_two = (robustness["epsilons"]["l2"].index(epsilon) for epsilon in (1.0, 2.0))
