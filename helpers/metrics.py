@@ -125,3 +125,16 @@ def bootstrap_ci(values, *, resamples=2000):
                             n_resamples=resamples, rng=np.random.default_rng(0))
     low, high = found.confidence_interval
     return torch.as_tensor(low), torch.as_tensor(high)
+
+
+def wilson_ci(hits):
+    """Compute the mean of hits from 0 to 1 and its 95% Wilson interval, (...,n) -> three of (...).
+
+    Unlike the bootstrap's, it does not collapse to a point if all are hits. Wilson 1927.
+    """
+    n = hits.shape[-1]
+    mean = hits.float().mean(-1)
+    z2 = 1.96 ** 2
+    center = (mean + z2 / (2 * n)) / (1 + z2 / n)
+    reach = (z2 * mean * (1 - mean) / n + z2 ** 2 / (4 * n ** 2)).sqrt() / (1 + z2 / n)
+    return mean, center - reach, center + reach

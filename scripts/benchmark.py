@@ -14,17 +14,16 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from common import interval, write_table
-from helpers import attribution
+from helpers.all_methods import METHODS
 from helpers.attribution import class_score
 from helpers.baselines import center_prior, color_contrast, high_pass
 from helpers.features import extract_features
 from helpers.metrics import deletion, insertion, pointing_game
 from helpers.networks import load_net, random_network
 from helpers.scenes import SHAPES, render_scenes
-from helpers.transforms import blur_maps, gaussian_blur
+from helpers.transforms import blur_maps
 
 SIZE = {"coursenet": 64, "coursenet-robust": 64, "efficientnet-lite0": 224}
-LAST = {"coursenet": "relu5", "coursenet-robust": "relu5", "efficientnet-lite0": "block16"}
 MEASURES = ("pointing game", "deletion", "insertion")
 BASELINES = ("random", "center", "saliency, random network")
 BATCH = 8
@@ -41,29 +40,17 @@ def with_probe(net, scenes):
     return nn.Sequential(layers).eval().requires_grad_(False)
 
 
-def heat_maps(net, random_net, name, x, classes, generator):
-    """Compute the maps of all methods, name -> (b,h,w); lengths in pixels grow with the image."""
+def heat_maps(net, random_net, x, classes, generator):
+    """Compute the maps of all baselines and methods, name -> (b,h,w)."""
     side = x.shape[-1]
-    score = class_score(net, classes)
-    log_probability = class_score(net, classes, partial(torch.log_softmax, dim=1))
-    path = {"baseline": x.mean((2, 3), keepdim=True), "steps": 16}
-    blurred = gaussian_blur(x, side / 14).clamp(0, 1)
-    window = side * 3 // 32
     maps = {
         "random": torch.rand(len(x), side, side, generator=generator),
         "center": center_prior(x),
         "color contrast": color_contrast(x),
         "high-pass": high_pass(x, side / 13),
-        "saliency, random network": attribution.saliency(class_score(random_net, classes), x),
-        "saliency": attribution.saliency(score, x),
-        "SmoothGrad": attribution.smooth_grad(score, x, samples=16, sigma=0.15),
-        "integrated gradients": attribution.integrated_gradients(score, x, **path).sum(1).abs(),
-        "Grad-CAM": attribution.grad_cam(net, x, LAST[name], classes),
-        "occlusion": attribution.occlusion(log_probability, x, window=window, stride=window // 2,
-                                           baseline=blurred),
+        "saliency, random network": METHODS["saliency"](random_net, x, classes),
     }
-    with attribution.relu_backward("guided"):
-        maps["guided backprop"] = attribution.saliency(score, x)
+    maps |= {name: method(net, x, classes) for name, method in METHODS.items()}
     maps["SmoothGrad, blurred"] = blur_maps(maps["SmoothGrad"], side / 28)
     return maps
 
@@ -76,7 +63,7 @@ def measure(net, name, scenes, labels):
     batches = zip(scenes.images.split(BATCH), labels.split(BATCH), scenes.masks.split(BATCH))
     for x, classes, masks in batches:
         probability = class_score(net, classes, partial(torch.softmax, dim=1))
-        maps = heat_maps(net, random_net, name, x, classes, generator)
+        maps = heat_maps(net, random_net, x, classes, generator)
         maps["ground-truth mask"] = masks.float()       # always points at the object
         stack = torch.stack(list(maps.values()))        # (methods,b,h,w)
         found = [pointing_game(stack, masks),

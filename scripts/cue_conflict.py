@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from common import interval, write_table
+from common import write_table
 from helpers.images import load_image, resize
+from helpers.metrics import wilson_ci
 from helpers.networks import load_net
 from helpers.optimization import last
 from helpers.style import LAYERS, style_grams, style_transfer
@@ -46,11 +47,13 @@ def conflicts(net, photos, shape, texture, style_weight):
 
 
 def shape_bias(predicted, shape, texture):
-    """Compute the fraction of shape among predictions of one of the two, averaged over shapes."""
-    either = (predicted == shape) | (predicted == texture)
-    by_shape = (predicted == shape).float()
-    means = [by_shape[either & (shape == s)].mean() for s in shape[either].unique()]
-    return interval(torch.stack(means)) if means else None
+    """Compute the fraction of shape among the predictions of either, [fraction, low, high].
+
+    The interval is Wilson's, which takes images for independent.
+    """
+    by_shape = predicted == shape
+    either = by_shape | (predicted == texture)
+    return [float(value) for value in wilson_ci(by_shape[either])]
 
 
 def main(argv=None):

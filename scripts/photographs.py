@@ -33,7 +33,7 @@ def all_maps(net, name, images, classes):
     generator = torch.Generator().manual_seed(0)
     parts = {}
     for x, k in zip(images.split(BATCH), classes.split(BATCH)):
-        maps = heat_maps(net, random_net, name, resize(x, SIZE[name]), k, generator)
+        maps = heat_maps(net, random_net, resize(x, SIZE[name]), k, generator)
         for method, m in maps.items():
             small = F.adaptive_avg_pool2d(m.clamp(min=0), images.shape[-1])
             parts.setdefault(method, []).append(small)

@@ -1,6 +1,6 @@
 """Train the style network: one image transformation network for nine styles.
 
-Each image of a batch gets a random style (Johnson 2016, with the conditional instance norm of
+Each batch gets a random style (Johnson 2016, with the conditional instance norm of
 Dumoulin 2017). PHOTOS holds photographs of any number and size.
 """
 
@@ -14,14 +14,13 @@ from common import bf16_autocast, resume_checkpoint, save_checkpoint
 from helpers.activations import activations
 from helpers.images import load_image, rescale
 from helpers.losses import checkerboard_loss, content_loss, style_loss, total_variation
-from helpers.networks import DATA, load_net, write_weights
+from helpers.networks import DATA, load_net, read_weights, write_weights
 from helpers.style import CONTENT, STYLES, TransformNet, style_features, style_grams, style_image
 from helpers.transforms import reflect_pad_crop
 
 STYLE_WEIGHT = 10.0         # against a content weight of 1; both losses are relative
 TV_WEIGHT = 0.3             # of the total variation per pixel
-CHECKERBOARD_WEIGHT = 2000.0
-LEARNING_RATE = 2e-3
+CHECKERBOARD_WEIGHT = 100_000.0
 
 
 def read_photos(folder):
@@ -56,8 +55,9 @@ def losses(net, feature_net, x, style, grams, generator):
     content = content_loss(features[CONTENT], target).mean()
     style = style_loss(features, {layer: gram[style] for layer, gram in grams.items()}).mean()
     smoothness = total_variation(y.float()).mean() / y[0, 0].numel()
+    artifact = checkerboard_loss(y.float().mean(0, keepdim=True))[0]    # what the batch shares
     total = content + STYLE_WEIGHT * style + TV_WEIGHT * smoothness
-    return content, style, total + CHECKERBOARD_WEIGHT * checkerboard_loss(y.float()).mean()
+    return content, style, total + CHECKERBOARD_WEIGHT * artifact
 
 
 def train(args):
@@ -69,9 +69,11 @@ def train(args):
     grams = style_grams(feature_net, styles)        # layer -> (styles,c,c)
     torch.manual_seed(0)
     net = TransformNet(STYLES).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(net.parameters(), LEARNING_RATE)
+    if args.weights:
+        net.load_state_dict(read_weights(args.weights)[0])
+    optimizer = torch.optim.Adam(net.parameters(), args.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, total_steps=args.steps, pct_start=0.05)
+        optimizer, args.lr, total_steps=args.steps, pct_start=0.05)
     parts = (net, optimizer, schedule)
     first, log = resume_checkpoint(args.checkpoint, device, *parts) if args.resume else (0, [])
     for step in range(first + 1, args.steps + 1):
@@ -79,7 +81,8 @@ def train(args):
         index = torch.randint(len(photos), (args.batch,), generator=generator)
         crops = [random_crop(photos[k:k + 1], args.size, generator) for k in index.tolist()]
         x = torch.cat(crops).clamp(0, 1).to(device, memory_format=torch.channels_last)
-        style = torch.randint(len(STYLES), (args.batch,), generator=generator).to(device)
+        style = torch.randint(len(STYLES), (1,), generator=generator).to(device)
+        style = style.expand(args.batch)
         content, style, total = losses(net, feature_net, x, style, grams, generator)
         optimizer.zero_grad()
         total.backward()
@@ -101,11 +104,13 @@ def main(argv=None):
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=192, help="side of the crops in pixels")
     parser.add_argument("--style-size", type=int, default=448, help="side of the styles")
+    parser.add_argument("--lr", type=float, default=2e-3, help="the highest learning rate")
+    parser.add_argument("--weights", type=Path, help="weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     args = parser.parse_args(argv)
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     net, log = train(args)
-    recipe = {name: getattr(args, name) for name in ("steps", "batch", "size", "style_size")}
+    recipe = {name: getattr(args, name) for name in ("steps", "batch", "size", "style_size", "lr")}
     metadata = {"styles": STYLES, "shape": net.shape, "recipe": recipe, "log": log}
     write_weights(net.state_dict(), args.out, **metadata)
 

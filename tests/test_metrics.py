@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 from helpers.metrics import (
     auc,
@@ -13,6 +13,7 @@ from helpers.metrics import (
     perturbation_curve,
     pointing_game,
     rank_correlation,
+    wilson_ci,
 )
 from helpers.transforms import gaussian_blur
 
@@ -162,3 +163,11 @@ def test_nothing_is_changed_and_scores_are_checked(random_net, images, maps, mas
                 metric(random_net, images, maps)
             with pytest.raises(ValueError, match="pixels"):
                 metric(lambda x: random_net(x)[:, 0], images * 255, maps)
+
+
+@pytest.mark.parametrize("n, hits", [(48, 48), (48, 0), (7, 3)])
+def test_wilson_intervals_agree_with_scipy(n, hits):
+    mean, low, high = wilson_ci(torch.arange(n) < hits)
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    assert mean == pytest.approx(hits / n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-4)

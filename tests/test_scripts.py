@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 import badges
 import benchmark
 import budgets
+import checkerboard
 import common
 import compare
 import cue_conflict
-import draw_styles
 import grabcut_initializations
 import grade
 import homework
+import method_map
 import notebooks
 import photographs
 import regularizers
@@ -34,7 +35,7 @@ from helpers.exercises.exercise_cells import exercises
 from helpers.images import load_tiles, to_pil
 from helpers.networks import CourseNet, load_net, read_weights
 from helpers.scenes import scenes
-from helpers.style import STYLES, load_transform_net, style_image
+from helpers.style import STYLES, load_transform_net
 from run import PROGRAMS
 
 CLASSES = load_net("coursenet").classes[:3]
@@ -121,6 +122,20 @@ def test_the_style_network_trains_and_resumes(data, tmp_path):
 
 
 @pytest.mark.long
+def test_a_checkerboard_has_peaks_in_the_spectrum():
+    noise = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    columns = noise + 0.3 * (torch.arange(96) % 2)
+    assert checkerboard.peaks(noise, checkerboard.GRID).max() < 4
+    found = checkerboard.peaks(columns, checkerboard.GRID)
+    assert found.max() > 8 and checkerboard.GRID[found.argmax()].tolist() == [0, 0.5]
+
+
+def test_the_map_of_methods_is_drawn():
+    gray = dict.fromkeys(method_map.SHEET["methods"], torch.full((1, 3, 8, 8), 0.5))
+    fig = method_map.draw(gray)
+    assert len(fig.axes[0].images) == len(gray)
+
+
 def test_the_benchmark_measures_two_scenes(data, tmp_path, monkeypatch):
     for module in (benchmark, photographs):
         monkeypatch.setattr(module, "SIZE", {"coursenet": 64})
@@ -161,7 +176,7 @@ def test_shape_bias_by_hand():
     shape = torch.tensor([0, 0, 1, 1])
     texture = torch.tensor([1, 2, 2, 0])
     predicted = torch.tensor([0, 2, 1, 2])      # shape, texture, shape, neither
-    assert cue_conflict.shape_bias(predicted, shape, texture)[0] == 0.75
+    assert cue_conflict.shape_bias(predicted, shape, texture)[0] == pytest.approx(2 / 3)
 
 
 def test_tables_keep_four_digits(tmp_path, monkeypatch):
@@ -182,12 +197,6 @@ def test_scenes_are_stored_as_they_are_read(tmp_path):
     render_scenes.save_scenes(world, tmp_path)
     stored = load_tiles(tmp_path / "masks.png", 64)[:, 0] > 127
     assert torch.equal(stored, world.masks)
-
-
-def test_styles_are_drawn_from_a_seed():
-    picture = draw_styles.draw(draw_styles.marbling, 32)
-    assert picture.size == (32, 32) and picture == draw_styles.draw(draw_styles.marbling, 32)
-    assert all(style_image(name, 448).shape == (1, 3, 448, 448) for name in STYLES)
 
 
 def test_a_notebook_is_executed_and_stored(tmp_path, capsys):
