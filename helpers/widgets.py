@@ -229,6 +229,15 @@ def gallery(fill, /, **controls):
     return ipywidgets.VBox([ipywidgets.HBox([*widgets.values(), own], layout=ROW), text, wall])
 
 
+class Quiz(ipywidgets.VBox):
+    """A question with answers to choose from; without a kernel, text with a fold."""
+
+    fold = ""       # HTML
+
+    def _repr_mimebundle_(self, **options):
+        return super()._repr_mimebundle_(**options) | {"text/html": self.fold}
+
+
 def quiz(question, answers, *, right):
     """Show a question: `answers` maps each one to its explanation; `right` is one of them."""
     layout = {"width": "max-content"}
@@ -240,4 +249,8 @@ def quiz(question, answers, *, right):
         text.value = status(f"{mark} {answers[change.new]}")
 
     choice.observe(explain, "value")
-    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{question}</b>"), choice, text])
+    box = Quiz([ipywidgets.HTML(f"<b>{question}</b>"), choice, text])
+    listed = "".join(f"<li>{answer}</li>" for answer in answers)
+    box.fold = (f"<p><b>{question}</b></p><ul>{listed}</ul><details><summary>Answer</summary>"
+                f"{right}. {answers[right]}</details>")
+    return box

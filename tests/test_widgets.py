@@ -136,6 +136,8 @@ def test_quiz_explains_each_answer():
     assert "✗ Not that." in text_of(box)
     choice.value = "this"
     assert "✓ Yes, this." in text_of(box)
+    stored = box._repr_mimebundle_()["text/html"]       # what is seen without a kernel
+    assert "Not that." not in stored and "<details><summary>Answer</summary>this. Yes" in stored
 
 
 def test_every_widget_can_be_driven():
