@@ -28,13 +28,15 @@ def layers_of(net):
 
 
 def smooth_grad(net, x, classes):
-    return attribution.smooth_grad(class_score(net, classes), x, samples=16, sigma=0.15)
+    return attribution.smooth_grad(class_score(net, classes), x, samples=16, sigma=0.15,
+                                   batch=2)
 
 
 def integrated_gradients(net, x, classes):
     mean_color = x.mean((2, 3), keepdim=True)
     score = class_score(net, classes)
-    return attribution.integrated_gradients(score, x, baseline=mean_color, steps=16).sum(1).abs()
+    parts = attribution.integrated_gradients(score, x, baseline=mean_color, steps=16, batch=2)
+    return parts.sum(1).abs()
 
 
 def guided_backprop(net, x, classes, rule="guided"):
@@ -47,7 +49,8 @@ def occlusion(net, x, classes):
     score = class_score(net, classes, partial(torch.log_softmax, dim=1))
     blurred = gaussian_blur(x, side / 14).clamp(0, 1)
     window = side * 3 // 32
-    return attribution.occlusion(score, x, window=window, stride=window // 2, baseline=blurred)
+    return attribution.occlusion(score, x, window=window, stride=window // 2, baseline=blurred,
+                                 batch=8)
 
 
 METHODS = {

@@ -46,16 +46,32 @@ def test_a_probe_is_revealed_by_maps_that_differ_from_an_honest_one():
     assert challenges.revealed(second, first, second, x) == 0
 
 
-def test_points_go_from_the_worst_earlier_score_to_the_best(tmp_path, monkeypatch):
+def test_a_patch_is_pasted_into_scenes_that_it_has_not_seen():
+    net = load_net()
+    patch, patched = challenges.patched_scenes(lambda *_: torch.zeros(3, 16, 16), net, 3)
+    changed = (patched != held_out_scenes(64, 3).images).any(1)
+    assert patched.shape == (64, 3, 64, 64) and patch.max() == 0
+    assert (changed.sum((1, 2)) <= 256).all() and changed.any(2).any(1).all()
+    with pytest.raises(NotRight, match="no scene"):
+        challenges.adversarial_patch_score(lambda *_: torch.full((3, 16, 16), 0.5), net, seed=3)
+
+
+@pytest.mark.parametrize("score, low_is_good, fraction", [
+    (0.2, False, 0), (0.3, False, 0.5), (0.45, False, 0.75), (0.9, False, 1),
+    (0.6, True, 0), (0.3, True, 0.5), (0.25, True, 0.75), (0.1, True, 1),
+])
+def test_the_printed_solution_gets_half_of_the_points(
+        score, low_is_good, fraction, tmp_path, monkeypatch):
     monkeypatch.setattr(challenges, "LEADERBOARD", tmp_path / "leaderboard.json")
-    challenges.LEADERBOARD.write_text(json.dumps({"it": {"first": 0.2, "second": 0.6}}))
-    for score, low_is_good, fraction in [(0.3, False, 0.25), (0.3, True, 0.75), (0.1, True, 1)]:
-        found = challenges.ranking("it", score, "message", low_is_good=low_is_good)
-        assert found.fraction == pytest.approx(fraction)
-        assert len(found.message.splitlines()) == 4 and found.message.count("→") == 1
+    table = {"it": {"first": 0.2, challenges.PRINTED: 0.3, "second": 0.6}}
+    challenges.LEADERBOARD.write_text(json.dumps(table))
+    found = challenges.ranking("it", score, "message", low_is_good=low_is_good)
+    assert found.fraction == pytest.approx(fraction)
+    assert len(found.message.splitlines()) == 5 and found.message.count("→") == 1
 
 
 def test_the_leaderboard_has_all_challenges():
     table = json.loads(challenges.LEADERBOARD.read_text(encoding="utf-8"))
-    assert len(table) == 4 and all(len(set(rows.values())) >= 2 for rows in table.values())
+    assert len(table) == 5
+    assert all(challenges.PRINTED in rows and len(rows) >= 3 for rows in table.values())
     assert all(getattr(challenges, name).feedback for name in table)

@@ -7,7 +7,7 @@ import pytest
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 FOUNDATION = {"errors", "images", "photos", "activations", "networks"}
-FOR_NOTEBOOKS = {"widgets", "figures", "html_figures", "exercises", "course"}
+FOR_NOTEBOOKS = {"widgets", "figures", "exercises", "course"}
 MAY_USE_NETWORKS = {"style"} | FOR_NOTEBOOKS        # it loads its own network's weights
 
 

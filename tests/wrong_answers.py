@@ -59,8 +59,6 @@ STEP = """y = net(x); value = loss(y, x).mean()
     return value.item()"""
 SQUARED = "d = source_windows - window; total = lambda d: d.sum((1, 2, 3))\n    return "
 GRAM = 'g = torch.einsum("bchw,bdhw->bcd", f, f); n = f[0, 0].numel()\n    return '
-WALK = ("size, stride, offset = 1, 1, 0\n    for k, s, p, d in layers:\n"
-        "        size += {}; offset -= {}; stride = {}\n    return size, stride, offset")
 CAM = """kept = {{}}
     def forward(module, inputs, output):
         kept['a'] = output.detach()
@@ -76,8 +74,6 @@ STEPS = """y = x
         g = g.sign() if norm == 'linf' else g / g.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
         y = (y {} epsilon / steps * g).clamp(0, 1)
     return y.detach()"""
-SQUARES = ("dx, dy = x.diff(dim=3), x.diff(dim=2)\n"
-           "    s = F.pad(dx, (0, 1)) ** 2 + F.pad(dy, (0, 0, 0, 1)) ** 2\n    return ")
 PATH = """mean = 0
     for k in range({0}):
         y = (start + (k + 0.5) / {0} * (x - start)).detach().requires_grad_()
@@ -93,6 +89,15 @@ VARIANCE = "f.var((2, 3), correction=0)"
 NORM = "(t ** 2).sum((1, 2))"
 CUTS = ("h, w = f.shape[2:]; n = f[0, 0].numel()\n    here = f[..., :h - dy, :w - dx].flatten(2)\n"
         "    there = f[..., dy:, dx:].flatten(2)\n    return ")
+PROBE = """from helpers.features import linear_probe
+    W, B = linear_probe(features.movedim(1, 3).flatten(0, 2), masks.flatten())
+    w, b = W[:, 1] - W[:, 0], B[1] - B[0]
+    return """
+ACCENTUATION = """{}target = features(x)
+    e, n = (features(y) - target).square().sum((1, 2, 3)), target.square().sum()
+    return """
+GUIDED = ("g = (mask * f).flatten(2); squares = mask.square().sum((2, 3))[..., None]\n"
+          "    return ")
 TRAINED = """from helpers.style import TransformNet
     net, state = TransformNet(['new']).to(crops.device), painter.state_dict()
     for name, p in state.items():
@@ -268,30 +273,31 @@ WRONG = {
         ("0.08", "two parts"),
         ('"C", 0.08', "two parts"),
         ('"B", 0.96', "that one is honest"),
-        ('"A", heads["A"].accuracy(plain, labels)', "not proved"),
+        ('"A", probes["A"].accuracy(plain, kinds)', "not proved"),
         ('"A", 8.3', "at most 1"),
     ],
     "second": [
         ('"D"', "two parts"),
         ("0.2", "two parts"),
         ('"C", 0.95', "that one is honest"),
-        ('"D", cases["D"].accuracy(plain, labels)', "not proved"),
-        ('"D", cases["D"].accuracy(tint(plain, labels), labels)', "not proved"),
+        ('"D", cases["D"].accuracy(plain, kinds)', "not proved"),
+        ('"D", cases["D"].accuracy(tint(plain, kinds), kinds)', "not proved"),
     ],
     # ---- 05 ----
-    "my_receptive_field": [
-        (WALK.format("(k - 1) * stride", "p * stride", "stride * s"), "dilation is missing"),
-        (WALK.format("(d * k - 1) * stride", "p * stride", "stride * s"), "not d k"),
-        (WALK.format("d * (k - 1) * stride", "0", "stride * s"), "offset is missing"),
-        (WALK.format("d * (k - 1) * stride", "p", "stride * s"), "own input pixels"),
-        (WALK.format("d * (k - 1)", "p", "1"), "strides are missing"),
-    ],
     "my_map": [
         ("return torch.randn(len(features), 2)", "better than random points"),
         ("return features[:, :2]", "better than PCA"),
         ("return torch.zeros(len(features), 2)", "at the same position"),
         ("return features[:, 0]", "a point for each image"),
         ("return features[:, :2] / 0", "NaN or infinite"),
+    ],
+    "my_position_probe": [
+        ("return features.mean((0, 2, 3))", "return two things"),
+        ("return features[0, 0], features.new_zeros(())", "a weight for each channel"),
+        ("return features.new_zeros(features.shape[1]), torch.zeros(3)", "one number"),
+        (PROBE + "w, b - 99", "everything is background"),
+        (PROBE + "-w, -b", "the sign is exchanged"),
+        (PROBE + "w, b + 99", "the mean IoU is"),
     ],
     "my_occluder": [
         ("return x[:, 0] * 0", "expected torch.bool"),
@@ -312,15 +318,14 @@ WRONG = {
         (STEPS.format("-"), "the score decreased"),
         (STEPS.format("+"), "change nothing"),
     ],
-    "my_total_variation": [
-        ("return (x.diff(dim=3) ** 2).sum((1, 2, 3)) + (x.diff(dim=2) ** 2).sum((1, 2, 3))",
-         "beta 2 for every beta"),
-        ("return x.diff(dim=3).abs().sum((1, 2, 3)) + x.diff(dim=2).abs().sum((1, 2, 3))",
-         "adds |dx| and |dy|"),
-        (SQUARES + "s.sqrt().mean((1, 2, 3))", "this is a mean"),
-        (SQUARES + "s.sqrt().sum()", "whole batch"),
-        (SQUARES + "s.sqrt().sum((1, 2, 3))", "NaN or infinite values in the gradient"),
-        (SQUARES + "(s + 1e-12).sqrt().sum((1, 2, 3)).detach()", "the gradient is cut"),
+    "my_accentuation_loss": [
+        (ACCENTUATION.format("") + "unit(y) + weight * e / n", "sign of the unit"),
+        (ACCENTUATION.format("") + "weight * e - unit(y)", "squared norm"),
+        (ACCENTUATION.format("") + "weight * (e / n).sqrt() - unit(y)", "not squared"),
+        (ACCENTUATION.format("") + "e / n - unit(y)", "weight of the features' error"),
+        (ACCENTUATION.format("features = lambda y: y; ") + "weight * e / n - unit(y)", "pixels"),
+        (ACCENTUATION.format("") + "(weight * e / n - unit(y)).sum()", "whole batch"),
+        (ACCENTUATION.format("") + "(weight * e / n - unit(y)).detach()", "the gradient is cut"),
     ],
     "my_parts": [
         (PATH.format(24) + "mean", "multiply it by"),
@@ -350,6 +355,14 @@ WRONG = {
         (CUTS + "here @ there.mT / n", "fewer pairs than positions"),
         (CUTS + "here @ there.mT.detach() / here.shape[2]", "the gradient is cut"),
     ],
+    "my_guided_gram": [
+        (GUIDED + "g @ g.mT / g.shape[2]", "not by the number of positions"),
+        (GUIDED + "g @ f.flatten(2).mT / squares", "both factors"),
+        (GUIDED + "g @ g.mT / mask.sum((2, 3))[..., None]", "*squares*"),
+        ("return f.flatten(2) @ f.flatten(2).mT / f[0, 0].numel()", "the mask is missing"),
+        (GUIDED + "g @ g.mT / squares / len(f[0])", "not over channels"),
+        (GUIDED + "g @ g.mT.detach() / squares", "the gradient is cut"),
+    ],
     "my_new_style": [
         ("return painter", "expected one"),
         (TRAINED + "return net", "the nearest old style"),
@@ -368,5 +381,10 @@ WRONG = {
         ("from helpers.exercises.detective import COLORS\n"
          "    return COLORS[kinds][:, :, None, None].expand_as(images)", "too little is left"),
         ("images.mul_(0.5); return images", "in place"),
+    ],
+    "my_patch": [
+        ("return torch.full((3, 16, 16), 0.5)", "no scene is classified"),
+        ("return torch.full((3, 16, 16), 2.0)", "clamp after each step"),
+        ("return images[0]", "one patch for all images"),
     ],
 }

@@ -6,6 +6,7 @@ data/leaderboard.json, which `python3 run.py leaderboard --write` computes.
 
 import json
 
+import numpy as np
 import torch
 
 from helpers.attribution import class_score, occlusion, saliency, smooth_grad
@@ -21,35 +22,46 @@ from helpers.exercises.feedback import (
 from helpers.exercises.held_out_inputs import generator, held_out_images, held_out_scenes
 from helpers.feature_visualization import is_classified_as
 from helpers.features import Probe
+from helpers.figures import show
 from helpers.losses import content_loss, style_loss
-from helpers.networks import DATA
-from helpers.scenes import scenes
+from helpers.networks import DATA, class_index
+from helpers.scenes import SHAPES, scenes
 from helpers.style import style_features, style_grams
 
 LEADERBOARD = DATA / "leaderboard.json"
+PRINTED = "the printed solution"
+TARGET = "ladybug"      # of the patch: scores for different classes are not comparable
 STYLE_LAYERS = ["pixels", "relu1", "relu2", "relu3"]
 
 
 def ranking(challenge, score, message, *, low_is_good=False):
     """Rank a score among the earlier ones -> Feedback with a table.
 
-    The fraction of the points is 0 at the worst of the earlier scores and 1 at the best.
+    The fraction of the points is 0 at the worst earlier score, 1/2 at that of the printed solution,
+    and 1 at the best.
     """
     earlier = json.loads(LEADERBOARD.read_text(encoding="utf-8"))[challenge]
-    lowest = min(earlier.values())
-    highest = max(earlier.values())
-    fraction = min(1.0, max(0.0, (score - lowest) / (highest - lowest)))
+    sign = -1 if low_is_good else 1
+    values = [sign * value for value in earlier.values()]
+    levels = [min(values), sign * earlier[PRINTED], max(values)]
+    fraction = float(np.interp(sign * score, levels, [0, 0.5, 1]))
     rows = [*earlier.items(), ("yours", score)]
     rows.sort(key=lambda row: row[1], reverse=not low_is_good)
     lines = [f"{'→' if who == 'yours' else ' '} {value:6.1%}  {who}" for who, value in rows]
     table = "\n".join([f"✓ {message}", *lines])
-    return Feedback(1 - fraction if low_is_good else fraction, table)
+    return Feedback(fraction, table)
 
 
 # ---- The fewest pixels that change a prediction ----
 
 
-@prints_feedback
+def draw_occluder(mine, net, *, seed=0):
+    """Show four images with the reader's pixels gray."""
+    x, _ = held_out_images(net, 4, seed)
+    show(torch.where(mine(net, x)[:, None], 0.5, x), width=192)
+
+
+@prints_feedback(draw=draw_occluder)
 def occluder(mine, net, *, seed=0):
     """Check mine(net, x), (b,3,h,w) -> (b,h,w) bool: the pixels to turn gray so that the
     prediction changes."""
@@ -75,7 +87,19 @@ def occluder_score(mine, net, *, seed=0):
 # ---- Class visualization for another network ----
 
 
-@prints_feedback
+def random_classes(net, seed):
+    """Draw 32 classes of the photographs, (32,)."""
+    classes = torch.randperm(64, generator=generator(seed))[:32]
+    return classes.to(next(net.parameters()).device)
+
+
+def draw_classes(mine, net, held_out_net, *, seed=0):
+    """Show the reader's images of eight of the classes."""
+    classes = random_classes(net, seed)[:8]
+    show(mine(net, classes), [net.classes[c] for c in classes], columns=4, width=192)
+
+
+@prints_feedback(draw=draw_classes)
 def class_visualization(mine, net, held_out_net, *, seed=0):
     """Check mine(net, classes), (b,) -> (b,3,64,64): images of 32 classes, optimized for `net`."""
     score = class_visualization_score(mine, net, held_out_net, seed=seed)
@@ -85,8 +109,7 @@ def class_visualization(mine, net, held_out_net, *, seed=0):
 
 def class_visualization_score(mine, net, held_out_net, *, seed=0):
     """Compute the accuracy of the held-out network on the images."""
-    device = next(net.parameters()).device
-    classes = torch.randperm(64, generator=generator(seed))[:32].to(device)
+    classes = random_classes(net, seed)
     images = call(mine, net, classes)
     check_kind(images, classes, (len(classes), 3, 64, 64), "an image for each class")
     check_range(images, "clamp after each step")
@@ -100,7 +123,14 @@ def class_visualization_score(mine, net, held_out_net, *, seed=0):
 # ---- Style transfer in few steps ----
 
 
-@prints_feedback
+def draw_painting(mine, net, pairs, *, seed=0):
+    """Show the reader's painting of a crop of the first pair."""
+    content, style = [random_crop(image, 96, generator(seed)) for image in pairs[0]]
+    painting = mine(style_transfer_loss(net, content, style), content, 60).detach()
+    show({"the photograph": content, "the style": style, "your painting": painting}, width=288)
+
+
+@prints_feedback(draw=draw_painting)
 def style_transfer(mine, net, pairs, *, seed=0):
     """Check mine(loss, content, calls), (1,3,h,w) -> (1,3,h,w): an image with a small loss, found
     with at most 60 calls of it.
@@ -171,7 +201,13 @@ def limit_calls(loss, calls, shape):
 # ---- A spurious cue that saliency maps do not reveal ----
 
 
-@prints_feedback
+def draw_cue(mine, net, *, seed=0):
+    """Show eight scenes with the reader's cue of their shape."""
+    test = held_out_scenes(48, seed)[:8]
+    show(mine(test.images, test.labels), SHAPES, columns=4, width=192)
+
+
+@prints_feedback(draw=draw_cue)
 def spurious_cue(mine, net, *, seed=0):
     """Check mine(images, kinds), (b,3,64,64) and (b,) from 0 to 7 -> (b,3,64,64): images with a
     cue that shows the kind, but that saliency maps do not reveal."""
@@ -231,3 +267,44 @@ def saliency_maps(probe, x):
     maps = [saliency(score, x), smooth_grad(score, x, samples=4), occlusion(score, x)]
     positive = [found.clamp(min=0) for found in maps]
     return [found / found.sum((1, 2), keepdim=True).clamp(min=1e-9) for found in positive]
+
+
+# ---- A patch that makes a network see one class everywhere ----
+
+
+def draw_patch(mine, net, *, seed=0):
+    """Show the reader's patch, and four held-out scenes with it."""
+    patch, patched = patched_scenes(mine, net, seed)
+    show([patch, *patched[:4]], [f"your patch: {TARGET}", *[""] * 4], width=192)
+
+
+@prints_feedback(draw=draw_patch)
+def adversarial_patch(mine, net, *, seed=0):
+    """Check mine(net, images, target), (64,3,64,64) and a class -> (3,16,16): a patch that makes
+    `net` classify scenes as the target, wherever it is pasted (Brown 2017)."""
+    score = adversarial_patch_score(mine, net, seed=seed)
+    message = f"with your patch, {score:.0%} of the scenes are classified as {TARGET}"
+    return ranking("adversarial_patch", score, message)
+
+
+def adversarial_patch_score(mine, net, *, seed=0):
+    """Compute the fraction of 64 held-out scenes that are classified as the target."""
+    _, patched = patched_scenes(mine, net, seed)
+    targets = torch.full((len(patched),), class_index(net, TARGET))
+    score = is_classified_as(net, patched, targets).float().mean().item()
+    require(score > 0, "no scene is classified as the target: ascend on its log-probability, for "
+                       "scenes with the patch pasted")
+    return score
+
+
+def patched_scenes(mine, net, seed):
+    """Return the reader's patch, and 64 held-out scenes with it at random positions."""
+    images = scenes(next(net.parameters()).device).images[:64]
+    patch = call(mine, net, images, class_index(net, TARGET))
+    check_kind(patch, images, (3, 16, 16), "one patch for all images")
+    check_range(patch, "clamp after each step")
+    patched = held_out_scenes(64, seed).images.to(images).clone()
+    corners = torch.randint(49, (64, 2), generator=generator(seed)).tolist()
+    for image, (top, left) in zip(patched, corners):
+        image[:, top:top + 16, left:left + 16] = patch.detach()
+    return patch.detach(), patched

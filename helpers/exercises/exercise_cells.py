@@ -2,7 +2,7 @@
 
 An exercise is a cell whose code ends in `...`, above a fold with its solution, and below a heading:
 "### Your turn: occlusion · 15 min · difficulty 2 of 3 · 1 point · skip it if you have ...", with or
-without points. An old one has a line with its size ("**Short, 5 minutes, 1 point.**") instead.
+without points.
 """
 
 import ast
@@ -13,7 +13,6 @@ SOLUTION = re.compile(
     r"<details><summary>Solution</summary>\n\n```python\n(.*?)\n```\n.*?</details>\n*", re.S)
 HEADING = re.compile(r"^### Your turn: .+? · (\d+ min) · difficulty [123] of 3"
                      r"(?: · (\d+) points?)? · skip it if .+$", re.M)
-SIZE = re.compile(r"\*\*(Short|Half an hour|Open)(?:, [^*,]+)*?(?:, (\d+) points?)?\.\*\*")
 
 
 class Exercise(NamedTuple):
@@ -22,7 +21,7 @@ class Exercise(NamedTuple):
     cell: str               # the source of its cell
     stub: str               # the part of the cell that the reader completes; it ends in ...
     solution: str | None    # the code in the fold below the cell
-    size: str | None        # "15 min"; of old ones, "Short", "Half an hour", or "Open"
+    size: str | None        # "15 min"
     points: int             # 0 if it is not graded
 
     @property
@@ -54,7 +53,7 @@ def exercises(notebook):
 def read_exercise(source, above, below):
     """Read an exercise from the source of its cell and the text above and below it."""
     solution = SOLUTION.search(below)
-    size, points = (HEADING.findall(above) or SIZE.findall(above) or [(None, "")])[-1]
+    size, points = (HEADING.findall(above) or [(None, "")])[-1]
     return Exercise(source, find_stub(source), solution and solution[1], size, int(points or 0))
 
 

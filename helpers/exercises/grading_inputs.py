@@ -86,14 +86,17 @@ CHECKS = {
     "my_style_loss": lambda mine, seed: check.style_loss.feedback(mine, seed=seed),
     "my_transfer_loss": lambda mine, seed: check.transfer_loss.feedback(mine, seed=seed),
     "my_training_step": lambda mine, seed: check.training_step.feedback(mine, seed=seed),
-    "my_receptive_field": lambda mine, seed: problems.receptive_field.feedback(mine, seed=seed),
     "my_map": lambda mine, seed: problems.tsne_map.feedback(mine, net(), seed=seed),
+    "my_position_probe": lambda mine, seed: problems.position_probe.feedback(
+        mine, net(), seed=seed),
     "my_grad_cam": lambda mine, seed: problems.grad_cam.feedback(mine, net(), "relu4", seed=seed),
     "my_pgd": lambda mine, seed: problems.pgd.feedback(mine, net(), seed=seed),
-    "my_total_variation": lambda mine, seed: problems.total_variation.feedback(mine, seed=seed),
     "my_parts": lambda mine, seed: problems.completeness.feedback(mine, net(), seed=seed),
+    "my_accentuation_loss": lambda mine, seed: problems.accentuation_loss.feedback(
+        mine, seed=seed),
     "my_moments": lambda mine, seed: problems.channel_statistics.feedback(mine, seed=seed),
     "my_shifted_gram": lambda mine, seed: problems.shifted_gram.feedback(mine, seed=seed),
+    "my_guided_gram": lambda mine, seed: problems.guided_gram.feedback(mine, seed=seed),
     "my_new_style": lambda mine, seed: problems.new_style.feedback(
         mine, robust(), *new_style_inputs(), seed=seed),
     "my_occluder": lambda mine, seed: challenges.occluder.feedback(mine, net(), seed=seed),
@@ -102,4 +105,5 @@ CHECKS = {
     "my_painting": lambda mine, seed: challenges.style_transfer.feedback(
         mine, robust(), style_pairs(), seed=seed),
     "my_flaw": lambda mine, seed: challenges.spurious_cue.feedback(mine, net(), seed=seed),
+    "my_patch": lambda mine, seed: challenges.adversarial_patch.feedback(mine, net(), seed=seed),
 }
