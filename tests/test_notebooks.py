@@ -50,7 +50,7 @@ def output_texts(cell):
 
 def test_cells_are_short(notebook):
     sizes = [count_lines(cell) for cell in code_cells(notebook)]
-    assert median(sizes) <= 8 and max(sizes) <= 25
+    assert median(sizes) <= 8 and max(sizes) <= 18
 
 
 def test_setup_is_short(notebook):
@@ -89,7 +89,7 @@ def test_nothing_tells_of_a_machine(notebook):
 
 
 def test_files_are_small(path):
-    assert path.stat().st_size <= 4_000_000
+    assert path.stat().st_size <= 2_000_000
 
 
 def test_folds_come_from_one_tag(notebook):
