@@ -32,7 +32,7 @@ def paste_tag(images, kinds):
 def tint(images, kinds):
     """Tint whole images, with a color for each kind, (b,3,h,w) and (b,) -> (b,3,h,w)."""
     check_images(images)
-    return (1 - OPACITY) * images + OPACITY * COLORS.to(images)[kinds][:, :, None, None]
+    return images.lerp(COLORS.to(images)[kinds][:, :, None, None], OPACITY)
 
 
 def with_spurious_cue(scenes, *, fraction=0.97, seed=0, cue=paste_tag):
