@@ -43,7 +43,7 @@ def cone_logit(x):
 def style_pairs():
     """Return pairs of a content and a style, (1,3,160,160) each."""
     album = photos()
-    pairs = [("espresso", "temple"), ("rocket", "dahlia"), ("cat", "hubble")]
+    pairs = [("espresso", "temple"), ("rocket", "dahlia"), ("astronaut", "cat")]
     return [(album[content].load(160), album[style].load(160)) for content, style in pairs]
 
 
