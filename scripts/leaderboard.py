@@ -12,14 +12,13 @@ import torch
 import torch.nn.functional as F
 
 from common import write_table
-from helpers.attribution import class_score, input_gradient, saliency
 from helpers.exercises import challenges
 from helpers.exercises.detective import paste_tag, tint
 from helpers.exercises.exercise_cells import exercises
 from helpers.exercises.grading_inputs import names, net, robust, style_pairs
 from helpers.feature_visualization import maximize_class
 from helpers.figures import NOTEBOOKS
-from helpers.optimization import NormalizedGradient, descend, last
+from helpers.optimization import descend, last
 from helpers.parametrization import FourierImage, PixelImage
 from helpers.transforms import jitter
 
@@ -27,53 +26,6 @@ SEED = 1000     # a reader's scores have seed 0
 NAMES = {"my_occluder": "occluder", "my_ascent": "class_visualization",
          "my_painting": "style_transfer", "my_flaw": "spurious_cue",
          "my_patch": "adversarial_patch"}
-
-
-# ---- Occluders ----
-
-
-def lead(net, predicted):
-    """Return the logit of the predicted class, minus that of the runner-up."""
-    def score(x):
-        logits = net(x)
-        others = logits.scatter(1, predicted[:, None], -torch.inf).amax(1)
-        return logits.gather(1, predicted[:, None])[:, 0] - others
-    return score
-
-
-def occlude(map_of, each, score_of=class_score):
-    """Return a function that turns the `each` largest pixels gray until the prediction changes."""
-    def masks_for(net, x):
-        predicted = net(x).argmax(1)
-        score = score_of(net, predicted)
-        masks = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
-        going = torch.ones(len(x), dtype=torch.bool)
-        while going.any() and not masks.all():
-            occluded = torch.where(masks[:, None], 0.5, x)
-            going = net(occluded).argmax(1) == predicted
-            values = map_of(score, occluded).masked_fill(masks, -torch.inf).flatten(1)
-            more = masks.flatten(1).scatter(1, values.topk(each).indices, True)
-            masks[going] = more.view(masks.shape)[going]
-        return masks
-    return masks_for
-
-
-def lost_to_gray(score, x):
-    """Compute, to first order, what the score loses when a pixel turns gray."""
-    return (input_gradient(score, x) * (x - 0.5)).sum(1)
-
-
-# ---- Spurious cues and patches ----
-
-
-def stripes(images, kinds, amplitude=0.35):
-    """Add stripes, with a color and a period for each kind."""
-    colors = torch.eye(3).repeat(3, 1)[:8]
-    columns = torch.arange(64)
-    periods = [8 * (1 + k // 3) for k in range(8)]
-    lines = torch.stack([columns % period < period // 2 for period in periods])
-    cue = colors[:, :, None, None] * lines[:, None, None]
-    return (images + amplitude * (cue.to(images)[kinds] - 0.2)).clamp(0, 1)
 
 
 def train_patch(net, images, target, steps=150, batch=16):
@@ -93,39 +45,42 @@ def train_patch(net, images, target, steps=150, batch=16):
     return last(descend(start, loss, steps=steps, optimizer=adam)).image[0]
 
 
-def methods():
-    """Return challenge -> method -> function."""
+def methods(printed):
+    """Return challenge -> method -> function, many of them printed solutions with other options."""
     generator = torch.Generator().manual_seed(0)
-    random_map = lambda score, x: torch.rand(x[:, 0].shape, generator=generator)
-    shift = {"transform": lambda x: jitter(x, 4, generator=generator)}
-    fourier = {"image": FourierImage.noise(64, 64, batch=32, generator=generator)}
-    visualize = lambda lr, **options: lambda net, classes: last(maximize_class(
-        net, classes, steps=64, optimizer=partial(torch.optim.Adam, lr=lr), **options)).image
-    transfer = lambda optimizer: lambda loss, content, calls: last(
-        descend(PixelImage(content), loss, steps=calls, optimizer=optimizer)).image
-    return {
+
+    def fourier(net, classes):
+        image = FourierImage.noise(64, 64, batch=len(classes), generator=generator)
+        steps = maximize_class(net, classes, steps=64, image=image,
+                               transform=lambda x: jitter(x, 4, generator=generator),
+                               optimizer=partial(torch.optim.Adam, lr=0.25))
+        return last(steps).image
+
+    named = {
         "occluder": {
-            "random pixels": occlude(random_map, 64),
-            "saliency": occlude(saliency, 64),
-            "gradient times difference to gray": occlude(lost_to_gray, 64),
-            "of the lead, four pixels at a time": occlude(lost_to_gray, 4, lead),
+            "512 pixels at a time": partial(printed["occluder"], each=512),
+            "4 pixels at a time": partial(printed["occluder"], each=4),
         },
         "class_visualization": {
-            "pixels": visualize(0.02),
-            "pixels with jitter": visualize(0.02, **shift),
-            "Fourier parametrization with jitter": visualize(0.25, **shift, **fourier),
+            "jitter alone": partial(printed["class_visualization"], tv_weight=0),
+            "Fourier parametrization with jitter": fourier,
         },
         "style_transfer": {
-            "normalized gradient": transfer(NormalizedGradient),
-            "Adam, learning rate 0.03": transfer(partial(torch.optim.Adam, lr=0.03)),
-            "Adam, learning rate 0.2": transfer(partial(torch.optim.Adam, lr=0.2)),
+            "learning rate 0.01": partial(printed["style_transfer"], lr=0.01),
+            "learning rate 0.2": partial(printed["style_transfer"], lr=0.2),
         },
-        "spurious_cue": {"tag": paste_tag, "tint": tint, "stripes": stripes},
+        "spurious_cue": {
+            "tag": paste_tag,
+            "tint": tint,
+            "stronger stripes": partial(printed["spurious_cue"], amplitude=0.35),
+        },
         "adversarial_patch": {
             "ten steps": partial(train_patch, steps=10),
             "many images and positions": train_patch,
         },
     }
+    return {challenge: named[challenge] | {challenges.PRINTED: printed[challenge]}
+            for challenge in named}
 
 
 def printed_solutions(path=NOTEBOOKS / "05_problems.ipynb"):
@@ -147,10 +102,9 @@ def main(argv=None):
               "style_transfer": [robust(), style_pairs()], "spurious_cue": [net()],
               "adversarial_patch": [net()]}
     table = {challenge: {} for challenge in inputs}
-    printed = printed_solutions()
-    for challenge, named in methods().items():
+    for challenge, named in methods(printed_solutions()).items():
         score = getattr(challenges, f"{challenge}_score")
-        for name, method in (named | {challenges.PRINTED: printed[challenge]}).items():
+        for name, method in named.items():
             table[challenge][name] = score(method, *inputs[challenge], seed=SEED)
             print(f"{challenge:20} {name:36} {table[challenge][name]:.1%}", flush=True)
     if args.write:
