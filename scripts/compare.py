@@ -1,25 +1,17 @@
-"""Compare our methods with other libraries' or a plain loop: first results, then times.
-
-Prints medians of runs that alternate. pytorch-grad-cam takes part if it is installed.
-"""
+"""Compare our methods with Captum's or a plain loop: results, then medians of alternating runs."""
 
 import argparse
 import time
 from functools import partial
-from importlib.util import find_spec
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 from captum.attr import GuidedBackprop, LayerGradCam, Occlusion, Saliency
-from sklearn.manifold import TSNE, trustworthiness
-from sklearn.neighbors import NearestNeighbors
 
 from helpers.activations import activations
 from helpers.attribution import grad_cam, occlusion, relu_backward, saliency
-from helpers.features import nearest_neighbors, pca
 from helpers.losses import content_loss, style_loss, total_variation
-from helpers.metrics import rank_correlation
 from helpers.networks import load_net
 from helpers.optimization import last
 from helpers.scenes import scenes
@@ -28,11 +20,6 @@ from helpers.transforms import reflect_pad_crop
 
 K = 70      # the class whose score is explained
 close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-4)
-
-
-def correlated(ours, theirs):
-    """Compare maps up to their scales; pytorch-grad-cam scales each to [0, 1]."""
-    assert rank_correlation(ours, theirs).min() > 0.99
 
 
 def occlusion_row(net, x):
@@ -58,32 +45,7 @@ def grad_cam_row(net, x):
         maps = LayerGradCam(net, net.relu5).attribute(x, target=K, relu_attributions=True)
         return F.interpolate(maps, x.shape[2:], mode="bilinear")[:, 0]
 
-    others = {"Captum": captum}
-    if find_spec("pytorch_grad_cam"):
-        from pytorch_grad_cam import GradCAM
-        leaf = x.clone().requires_grad_()
-        targets = [lambda logits: logits[K]] * len(x)
-        cam = GradCAM(net, [net.relu5])
-        others["pytorch-grad-cam"] = lambda: torch.from_numpy(cam(leaf, targets))
-    return lambda: grad_cam(net, x, "relu5", K), others, correlated
-
-
-def neighbors_row(net, x):
-    gallery = scenes().images.flatten(1)
-    brute = NearestNeighbors(n_neighbors=5, algorithm="brute")
-    sklearn = lambda: torch.from_numpy(brute.fit(gallery).kneighbors(gallery[:500])[1])
-    ours = lambda: nearest_neighbors(gallery[:500], gallery, 5).indices
-    return ours, {"scikit-learn": sklearn}, close
-
-
-def tsne_row(net, x):
-    def as_trustworthy(ours, theirs):
-        assert trustworthiness(pixels, ours) > trustworthiness(pixels, theirs) - 0.01
-
-    pixels = scenes().images[:500].flatten(1)
-    tsne = lambda features: TSNE(init="pca", random_state=0).fit_transform(features)
-    ours = lambda: tsne(pca(pixels, 50))
-    return ours, {"scikit-learn, without PCA": lambda: tsne(pixels)}, as_trustworthy
+    return lambda: grad_cam(net, x, "relu5", K), {"Captum": captum}, close
 
 
 def style_row(net, x, steps=10):
@@ -117,8 +79,6 @@ ROWS = {
     "saliency": saliency_row,
     "guided backprop": partial(saliency_row, rule="guided", method=GuidedBackprop),
     "Grad-CAM": grad_cam_row,
-    "neighbors": neighbors_row,
-    "t-SNE": tsne_row,
     "style transfer": style_row,
 }
 

@@ -47,10 +47,7 @@ def conflicts(net, photos, shape, texture, style_weight):
 
 
 def shape_bias(predicted, shape, texture):
-    """Compute the fraction of shape among the predictions of either, [fraction, low, high].
-
-    The interval is Wilson's, which takes images for independent.
-    """
+    """Compute the fraction of shape among predictions of either, and its Wilson interval."""
     by_shape = predicted == shape
     either = by_shape | (predicted == texture)
     return [float(value) for value in wilson_ci(by_shape[either])]
