@@ -39,8 +39,8 @@ def integrated_gradients(net, x, classes):
     return parts.sum(1).abs()
 
 
-def guided_backprop(net, x, classes, rule="guided"):
-    with attribution.relu_backward(rule):
+def guided_backprop(net, x, classes):
+    with attribution.relu_backward("guided"):
         return attribution.saliency(class_score(net, classes), x)
 
 
@@ -69,11 +69,11 @@ def all_methods(net, x, label):
     maps = activations(net, x, shown)[0]
     strongest = maps[maps.mean((1, 2)).topk(9).indices]
     yield make_grid(torch.cat([heat(a) for a in strongest]), columns=3), f"maps of {shown}"
+    found = {}
     for name, method in METHODS.items():
-        found = method(net, x, label)
-        visible = found.clamp(max=found.quantile(0.995))    # or a few pixels leave the rest dark
-        yield overlay(x, visible), name
-    smooth = blur_maps(smooth_grad(net, x, label), x.shape[-1] / 32)
+        m = found[name] = method(net, x, label)
+        yield overlay(x, m.clamp(max=m.quantile(0.995))), name  # a few pixels leave the rest dark
+    smooth = blur_maps(found["SmoothGrad"], x.shape[-1] / 32)
     mask = grabcut(x, smooth, unknown="foreground")
     yield torch.where(mask[:, None], x, 1.0), "GrabCut on SmoothGrad"
     yield visualize_class(net, label, x.shape[-1]), f"class visualization: {net.classes[label]}"
