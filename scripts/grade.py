@@ -1,122 +1,205 @@
-"""Grade submitted notebooks on inputs that no notebook shows.
+"""Grade the homework in DIR/submissions, on inputs that no notebook shows: DIR/grades.csv.
 
-Each answer runs in a process of its own. One that crashes, does not end, or is missing costs its
-own points and no others. The points are printed with the feedback, and written as CSV.
+Each submission runs in a process of its own, within limits of time and memory. What people grade is
+collected in DIR/written; enter its points into DIR/written.csv, and run this again. Submissions
+that are graded already are not graded again, unless they are newer.
 
-This runs the students' code with your rights. It could read the solutions, fill the memory,
-overwrite your files, or write its own grade: use a container, and read whatever looks odd.
+This runs the students' code with your rights: notebooks/HOMEWORK.md says what to do about it.
 """
 
 import argparse
 import ast
 import csv
 import json
+import os
+import re
 import subprocess
 import sys
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import nbformat
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_markdown_cell, new_notebook
 
-from helpers.exercises.exercise_cells import exercises, find_stub
-from notebooks import find
+from helpers.exercises.homework import TEXTS, checks, draw_variant, solutions
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-CONSTANT = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Lambda)
+CONSTANT = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Lambda, ast.Attribute)
+CANVAS = re.compile(r"([^_]+)_(?:LATE_)?(\d+)_\d+_")        # names of downloaded submissions
+MOODLE = re.compile(r"(.+)_\d+_assignsubmission_file")
+CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework"]
+WRITTEN = TEXTS["written"]
 
 
-def statements(path):
-    """List (source, node) of the statements in a notebook's code cells that Python can parse."""
-    found = []
+# ---- In the process of one submission ----
+
+
+def definitions(path):
+    """Run a notebook's imports, functions, classes, and constants, as far as they run -> names."""
+    names = {}
     for cell in nbformat.read(path, as_version=4).cells:
+        nodes = []
+        if cell.cell_type == "code":
+            with suppress(SyntaxError):     # a magic command, or a mistake
+                nodes = ast.parse(cell.source).body
+        for node in nodes:
+            if isinstance(node, RUN) or isinstance(getattr(node, "value", None), CONSTANT):
+                with suppress(Exception):   # it may need what the notebook has computed
+                    exec(compile(ast.Module([node], []), path.name, "exec"), names)
+    return names
+
+
+def grade_here(path, seed, key, gigabytes, out):
+    """Grade what is not graded yet: append lines of name, points, and feedback to `out`."""
+    if sys.platform == "linux":
+        import resource
+        limit = int(gigabytes * 1e9)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    done = read_grades(out)
+    answers = definitions(path)
+    for name, (points, check) in checks(draw_variant(seed), key).items():
+        if name in done:
+            continue
+        append(out, name, 0, "✗ it crashed, or took too long")      # the next line takes it back
         try:
-            nodes = ast.parse(cell.source).body if cell.cell_type == "code" else []
-        except SyntaxError:
-            nodes = []
-        found += [(ast.get_source_segment(cell.source, node), node) for node in nodes]
+            found = check(answers[name])
+            append(out, name, points * (found.fraction or 0), found.message.splitlines()[0])
+        except KeyError:
+            append(out, name, 0, "○ not answered")
+        except Exception as error:
+            append(out, name, 0, f"✗ {type(error).__name__}: {error}")
+
+
+def append(out, *line):
+    with open(out, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def read_grades(out):
+    """Read the last line of each function -> dict name -> (points, feedback)."""
+    lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
+    return {name: (points, feedback) for name, points, feedback in map(json.loads, lines)}
+
+
+# ---- For all submissions ----
+
+
+def grade(path, folder, seed, args):
+    """Grade a submission in as many processes as it takes -> dict name -> (points, feedback)."""
+    out = folder / "results" / ("--".join(path.relative_to(folder).parts[1:]) + ".jsonl")
+    if out.exists() and out.stat().st_mtime < path.stat().st_mtime:
+        out.unlink()
+    command = [sys.executable, __file__, "--one", path, seed, args.key, args.gigabytes, out]
+    threads = str(max(1, os.cpu_count() // args.jobs))
+    names = list(solutions(draw_variant(seed)))
+    found = read_grades(out)
+    while len(found) < len(names):
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(list(map(str, command)), timeout=args.seconds, cwd=folder / "results",
+                           env=os.environ | {"OMP_NUM_THREADS": threads}, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before, found = found, read_grades(out)
+        if len(found) == len(before):       # not even its first function was reached
+            found = dict.fromkeys(names, (0, "✗ not a notebook that runs")) | found
+    total = sum(points for points, _ in found.values())
+    print(f"{total:4g}  {path.relative_to(folder)}", flush=True)
     return found
 
 
-def answers(path):
-    """Return the names that a notebook defines, name -> whether more than the stub is there."""
+def student(path, folder):
+    """Return the name, Canvas's number, and the login of a submission's author, as far as known."""
+    *folders, name = path.relative_to(folder / "submissions").with_suffix("").parts
+    canvas, moodle = CANVAS.match(name), MOODLE.match("".join(folders[-1:]))
+    if canvas:
+        return canvas[1], canvas[2], ""
+    if moodle:
+        return moodle[1], "", ""
+    login = folders[-1] if folders else name
+    return login, "", login
+
+
+def sections(path):
+    """Split a notebook at its headings -> dict heading -> cells."""
     found = {}
-    for source, node in statements(path):
-        defines = isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        targets = [node] if defines else getattr(node, "targets", [])
-        for target in targets:
-            name = getattr(target, "name", getattr(target, "id", None))
-            found[name] = not find_stub(source)
+    heading = None
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            heading = cell.source.splitlines()[0]
+        found.setdefault(heading, []).append(cell)
     return found
 
 
-def grade_here(path, name, seed):
-    """Run a notebook's imports, functions, and constants, as far as they run; grade one answer."""
-    from helpers.exercises.grading_inputs import CHECKS, names
-    namespace = names()
-    for _, node in statements(path):
-        if isinstance(node, RUN) or isinstance(getattr(node, "value", None), CONSTANT):
-            try:
-                exec(compile(ast.Module([node], []), path.name, "exec"), namespace)
-            except Exception:       # it may need what the notebook has computed
-                pass
-    return CHECKS[name](namespace[name], seed)
+def collect_written(paths, folder):
+    """Write a page for each written part, with all answers to it."""
+    (folder / "written").mkdir(exist_ok=True)
+    for row in WRITTEN:
+        cells = []
+        for path in paths:
+            cells.append(new_markdown_cell(f"# {path.relative_to(folder / 'submissions')}"))
+            with suppress(Exception):       # not a notebook
+                cells += sections(path).get(row["heading"], [])
+        page, _ = HTMLExporter(sanitize_html=True).from_notebook_node(new_notebook(cells=cells))
+        (folder / "written" / f"{row['part']}.html").write_text(page, encoding="utf-8")
 
 
-def grade(path, name, seed, seconds):
-    """Grade one answer in a process of its own: the fraction of the points, and the feedback."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "grade.json"
-        command = [sys.executable, __file__, "--one", path.resolve(), name, str(seed), out]
-        try:
-            done = subprocess.run(command, cwd=folder, timeout=seconds, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            fraction, feedback = json.loads(out.read_text(encoding="utf-8"))
-        except subprocess.TimeoutExpired:
-            return 0.0, f"✗ not done after {seconds:g} s"
-        except (OSError, ValueError):       # it wrote nothing: it crashed
-            return 0.0, "✗ " + done.stderr.strip().rpartition("\n")[2]
-    return min(max(fraction or 0.0, 0.0), 1.0), feedback.splitlines()[0]
-
-
-def grade_notebook(path, ours, seed, seconds):
-    """Grade the exercises of the notebook of ours that fits best: name -> points."""
-    there = answers(path)
-    best = max(ours, key=lambda graded: sum(exercise.name in there for exercise in graded))
-    points = {}
-    for exercise in best:
-        fraction, feedback = 0.0, "○ not answered"
-        if there.get(exercise.name):
-            fraction, feedback = grade(path, exercise.name, seed, seconds)
-        points[exercise.name] = round(fraction * exercise.points, 1)
-        print(f"  {points[exercise.name]:4g} of {exercise.points:2}  {exercise.name:20} {feedback}")
-    return points
+def update_written(paths, folder):
+    """Read the points that people gave, and add rows for new submissions -> name -> points."""
+    table = folder / "written.csv"
+    given = {}
+    if table.exists():
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            given = {(row["submission"], row["part"]): row["points"] for row in rows}
+    totals = {}
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["submission", "part", "at most", "points"])
+        for name in [str(path.relative_to(folder / "submissions")) for path in paths]:
+            for row in WRITTEN:
+                points = given.get((name, row["part"]), "")
+                totals[name] = totals.get(name, 0) + float(points or 0)
+                writer.writerow([name, row["part"], row["points"], points])
+    missing = len(paths) * len(WRITTEN) - sum(points != "" for points in given.values())
+    print(f"{missing} answers in {table} have no points yet.")
+    return totals
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.ipynb")
-    parser.add_argument("--csv", type=Path, default=Path("grades.csv"))
-    parser.add_argument("--seconds", type=float, default=300, help="for each answer")
-    parser.add_argument("--seed", type=int, default=2026, help="draws the inputs; keep it secret")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where `homework` wrote")
+    parser.add_argument("--jobs", type=int, default=2, help="submissions at the same time")
+    parser.add_argument("--key", type=int, default=0, help="draws the inputs; keep it secret")
+    parser.add_argument("--seconds", type=float, default=60, help="for a process")
+    parser.add_argument("--gigabytes", type=float, default=4, help="for a process, on Linux")
     args = parser.parse_args(argv)
-    notebooks = {path.name: nbformat.read(path, as_version=4) for path in find([])}
-    ours = [[e for e in exercises(notebook) if e.points] for notebook in notebooks.values()]
-    columns = [exercise.name for graded in ours for exercise in graded]
-    with open(args.csv, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["student", "points", *columns])
-        for path in args.files:     # ada.ipynb and ada/01_activations.ipynb are Ada's
-            student = path.resolve().parent.name if path.name in notebooks else path.stem
-            print(f"{student}: {path}")
-            points = grade_notebook(path, ours, args.seed, args.seconds)
-            row = [points.get(name, "") for name in columns]
-            writer.writerow([student, sum(points.values()), *row])
+    folder = args.folder.resolve()
+    seed = nbformat.read(folder / "homework.ipynb", as_version=4).metadata.homework.seed
+    paths = sorted(path for path in folder.glob("submissions/**/*.ipynb")
+                   if ".ipynb_checkpoints" not in path.parts)
+    (folder / "results").mkdir(exist_ok=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        results = list(pool.map(partial(grade, folder=folder, seed=seed, args=args), paths))
+    collect_written(paths, folder)
+    written = update_written(paths, folder)
+    with (open(folder / "grades.csv", "w", newline="", encoding="utf-8") as grades,
+          open(folder / "feedback.csv", "w", newline="", encoding="utf-8") as feedback):
+        csv.writer(grades).writerow(CANVAS_COLUMNS)
+        csv.writer(feedback).writerow(["submission", "function", "points", "feedback"])
+        for path, found in zip(paths, results):
+            name, number, login = student(path, folder)
+            submission = str(path.relative_to(folder / "submissions"))
+            total = written[submission] + sum(points for points, _ in found.values())
+            csv.writer(grades).writerow([name, number, "", login, "", f"{total:g}"])
+            rows = [[submission, function, *grade] for function, grade in found.items()]
+            csv.writer(feedback).writerows(rows)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--one":
-        path, name, seed, out = sys.argv[2:]
-        result = grade_here(Path(path), name, int(seed))
-        Path(out).write_text(json.dumps(result), encoding="utf-8")
+    if "--one" in sys.argv:
+        path, seed, key, gigabytes, out = sys.argv[2:]
+        grade_here(Path(path), int(seed), int(key), float(gigabytes), Path(out))
     else:
         main()

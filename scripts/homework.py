@@ -1,28 +1,78 @@
-"""Write the notebooks for students, with points and hints, and without solutions."""
+"""Write a homework of 100 points: DIR/homework.ipynb for students, and DIR/rubric.md for graders.
+
+The seed chooses the variant, so last year's answers don't fit. notebooks/HOMEWORK.md explains it.
+"""
 
 import argparse
+import io
+import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from helpers.exercises.exercise_cells import SOLUTION
+from helpers.exercises.exercise_cells import find_stub
+from helpers.exercises.homework import FOLDER, OPTIONS, draw_variant, open_case, solutions
 from notebooks import find
+
+FENCE = re.compile(r"^```python\n(.*?)\n```$", re.S | re.M)
+
+
+def fill(name, variant, **values):
+    """Read a text and put the variant's words into its <<placeholders>>."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    for question, option in variant.items():
+        values |= {f"{question}.{key}": text for key, text in OPTIONS[question][option].items()}
+    return re.sub("<<(.+?)>>", lambda found: str(values[found[1]]), text)
+
+
+def with_output(source, names):
+    """Return a cell's source with what it prints, computed by our solutions."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(source, names)
+    lines = printed.getvalue().strip().replace("\n", "\n#           ")
+    return source.replace("# expected", f"# expected: {lines}")
+
+
+def write_notebook(text, names):
+    """Make the notebook of a homework from its text."""
+    colab = next(c for c in nbformat.read(find(["01"])[0], 4).cells if "google.colab" in c.source)
+    title, setup, *rest = FENCE.split(text)
+    exec(setup, names)
+    cells = [new_markdown_cell(title.strip()), new_code_cell(colab.source, metadata=colab.metadata),
+             new_code_cell(setup)]
+    for k, part in enumerate(rest):
+        if k % 2:
+            is_try = not find_stub(part) and "# expected" in part
+            cells.append(new_code_cell(with_output(part, names) if is_try else part))
+        else:
+            sections = re.split(r"^(?=## )", part.strip(), flags=re.M)
+            cells += [new_markdown_cell(section.strip()) for section in sections if section]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--seed", type=int, required=True, help="another one for each course")
     args = parser.parse_args(argv)
-    if args.folder.exists():
-        return f"{args.folder} exists already, perhaps with answers: name another folder."
-    args.folder.mkdir(parents=True)
-    for path in find([]):
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell.source = SOLUTION.sub("", cell.source).strip() or "*Your answer is above.*"
-        nbformat.write(notebook, args.folder / path.name)
+    path = args.folder / "homework.ipynb"
+    if path.exists():
+        return f"{path} exists already: name another folder."
+    variant = draw_variant(args.seed)
+    notebook = write_notebook(fill("homework.md", variant, seed=args.seed), solutions(variant))
+    notebook.metadata.homework = {"seed": args.seed}
+    probes, _, test = open_case(args.seed)
+    culprit = min(probes, key=lambda name: probes[name].accuracy(test.images, test.labels))
+    chosen = ", ".join(f"{question} {option}" for question, option in variant.items())
+    rubric = fill("rubric.md", variant, seed=args.seed, culprit=culprit, chosen=chosen)
+    (args.folder / "submissions").mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    (args.folder / "rubric.md").write_text(rubric, encoding="utf-8")
 
 
 if __name__ == "__main__":
