@@ -10,6 +10,7 @@ This runs the students' code with your rights: notebooks/HOMEWORK.md says what t
 import argparse
 import ast
 import csv
+import faulthandler
 import json
 import os
 import re
@@ -52,18 +53,21 @@ def definitions(path):
     return names
 
 
-def grade_here(path, seed, key, gigabytes, out):
+def grade_here(path, seed, key, seconds, gigabytes, out):
     """Grade what is not graded yet: append lines of name, points, and feedback to `out`."""
+    limit_time = partial(faulthandler.dump_traceback_later, seconds, exit=True)
     if sys.platform == "linux":
         import resource
         limit = int(gigabytes * 1e9)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     done = read_grades(out)
+    limit_time()
     answers = definitions(path)
     for name, (points, check) in checks(draw_variant(seed), key).items():
         if name in done:
             continue
         append(out, name, 0, "✗ it crashed, or took too long")      # the next line takes it back
+        limit_time()
         try:
             found = check(answers[name])
             append(out, name, points * (found.fraction or 0), found.message.splitlines()[0])
@@ -92,15 +96,15 @@ def grade(path, folder, seed, args):
     out = folder / "results" / ("--".join(path.relative_to(folder).parts[1:]) + ".jsonl")
     if out.exists() and out.stat().st_mtime < path.stat().st_mtime:
         out.unlink()
-    command = [sys.executable, __file__, "--one", path, seed, args.key, args.gigabytes, out]
+    limits = [args.seconds, args.gigabytes]
+    command = [sys.executable, __file__, "--one", path, seed, args.key, *limits, out]
     threads = str(max(1, os.cpu_count() // args.jobs))
     names = list(solutions(draw_variant(seed)))
     found = read_grades(out)
     while len(found) < len(names):
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(list(map(str, command)), timeout=args.seconds, cwd=folder / "results",
-                           env=os.environ | {"OMP_NUM_THREADS": threads}, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(list(map(str, command)), cwd=folder / "results", stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env=os.environ | {"OMP_NUM_THREADS": threads})
         before, found = found, read_grades(out)
         if len(found) == len(before):       # not even its first function was reached
             found = dict.fromkeys(names, (0, "✗ not a notebook that runs")) | found
@@ -172,7 +176,7 @@ def main(argv=None):
     parser.add_argument("folder", type=Path, metavar="DIR", help="where `homework` wrote")
     parser.add_argument("--jobs", type=int, default=2, help="submissions at the same time")
     parser.add_argument("--key", type=int, default=0, help="draws the inputs; keep it secret")
-    parser.add_argument("--seconds", type=float, default=60, help="for a process")
+    parser.add_argument("--seconds", type=float, default=30, help="for each function")
     parser.add_argument("--gigabytes", type=float, default=4, help="for a process, on Linux")
     args = parser.parse_args(argv)
     folder = args.folder.resolve()
@@ -199,7 +203,7 @@ def main(argv=None):
 
 if __name__ == "__main__":
     if "--one" in sys.argv:
-        path, seed, key, gigabytes, out = sys.argv[2:]
-        grade_here(Path(path), int(seed), int(key), float(gigabytes), Path(out))
+        path, seed, key, seconds, gigabytes, out = sys.argv[2:]
+        grade_here(Path(path), int(seed), int(key), float(seconds), float(gigabytes), Path(out))
     else:
         main()

@@ -15,11 +15,12 @@ from common import write_table
 from helpers.exercises import challenges
 from helpers.exercises.detective import paste_tag, tint
 from helpers.exercises.exercise_cells import exercises
-from helpers.exercises.grading_inputs import names, net, robust, style_pairs
 from helpers.feature_visualization import maximize_class
 from helpers.figures import NOTEBOOKS
+from helpers.networks import load_net
 from helpers.optimization import descend, last
 from helpers.parametrization import FourierImage, PixelImage
+from helpers.photos import photos
 from helpers.transforms import jitter
 
 SEED = 1000     # a reader's scores have seed 0
@@ -88,19 +89,27 @@ def printed_solutions(path=NOTEBOOKS / "05_problems.ipynb"):
     found = {}
     for exercise in exercises(nbformat.read(path, as_version=4)):
         if exercise.name in NAMES:
-            defined = names()
+            defined = {"torch": torch, "F": F, "device": torch.device("cpu")}
             exec(exercise.solution, defined)
             found[NAMES[exercise.name]] = defined[exercise.name]
     return found
+
+
+def style_pairs():
+    """Return pairs of a content and a style, (1,3,160,160) each."""
+    album = photos()
+    pairs = [("espresso", "temple"), ("rocket", "dahlia"), ("astronaut", "cat")]
+    return [(album[content].load(160), album[style].load(160)) for content, style in pairs]
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args(argv)
-    inputs = {"occluder": [net()], "class_visualization": [net(), robust()],
-              "style_transfer": [robust(), style_pairs()], "spurious_cue": [net()],
-              "adversarial_patch": [net()]}
+    net, robust = load_net("coursenet"), load_net("coursenet-robust")
+    inputs = {"occluder": [net], "class_visualization": [net, robust],
+              "style_transfer": [robust, style_pairs()], "spurious_cue": [net],
+              "adversarial_patch": [net]}
     table = {challenge: {} for challenge in inputs}
     for challenge, named in methods(printed_solutions()).items():
         score = getattr(challenges, f"{challenge}_score")

@@ -1,4 +1,4 @@
-"""Feedback, the parser of exercises, and grading.
+"""Feedback, and the parser of exercises.
 
 Solutions and wrong answers run in the notebooks' kernels.
 """
@@ -10,7 +10,7 @@ import nbformat
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from helpers.exercises import grading_inputs
+from helpers.exercises import checks
 from helpers.exercises.exercise_cells import exercises
 from helpers.exercises.feedback import (
     NOT_TRIED,
@@ -20,7 +20,6 @@ from helpers.exercises.feedback import (
     require,
     run_check,
 )
-from helpers.exercises.held_out_inputs import held_out_scenes
 from tests.wrong_answers import WRONG
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -106,20 +105,18 @@ def test_a_right_answer_is_drawn_but_not_by_grading(capsys):
 
 
 def test_exercises_are_parsed():
-    heading = "### Your turn: double · 5 min · difficulty 1 of 3{} · skip it if you can\nWrite it."
-    text = new_markdown_cell(heading.format(" · 2 points"))
+    text = new_markdown_cell(
+        "### Your turn: double · 5 min · difficulty 1 of 3 · skip it if you can\nWrite it.")
     stub = new_code_cell("def double(x):      # ...\n    ...\n\ncheck.double(double)")
     fold = new_markdown_cell("<details><summary>Solution</summary>\n\n```python\ndef double(x):\n"
                              "    return 2 * x\n```\n\n</details>")
     notebook = new_notebook(cells=[text, stub, fold, new_code_cell("y = ...  # ?")])
     first, second = exercises(notebook)
-    assert (first.name, first.size, first.points) == ("double", "5 min", 2)
+    assert (first.name, first.size) == ("double", "5 min")
     assert first.completed("return x") == stub.source.replace("\n    ...", "\n    return x")
     assert first.answered(first.solution).startswith("def double(x):\n    return 2 * x\n\ncheck")
-    assert (second.name, second.solution, second.points) == ("y", None, 0)
+    assert (second.name, second.solution) == ("y", None)
     assert second.completed("1") == "y = 1  # ?"
-    text.source = heading.format("")
-    assert exercises(notebook)[0].points == 0
 
 
 def test_every_exercise_has_a_solution_wrong_answers_and_a_check():
@@ -129,18 +126,6 @@ def test_every_exercise_has_a_solution_wrong_answers_and_a_check():
         solution, stub = [ast.parse(s).body[0] for s in (exercise.solution, exercise.stub)]
         assert getattr(solution, "name", None) == getattr(stub, "name", None)
         assert exercise.size
-    graded = {exercise.name for exercise in EXERCISES if exercise.points}
-    assert graded == set(grading_inputs.CHECKS)
-
-
-def test_answers_are_graded_on_inputs_that_depend_on_the_seed():
-    for draw in (grading_inputs.layers, lambda seed: grading_inputs.normal(seed, 3).tolist(),
-                 lambda seed: held_out_scenes(1, seed).images.mean()):
-        assert draw(1) == draw(1) != draw(2)
-    grade = grading_inputs.CHECKS["my_trimap"]
-    seeds = lambda m: (m > m.quantile(0.95)).int() - (m <= m.quantile(0.3)).int()
-    assert grade(seeds, 7) == RIGHT
-    assert "signs" in grade(lambda m: -seeds(m), 7).message
 
 
 def test_the_end_of_a_class_may_be_the_stub():
@@ -152,5 +137,5 @@ def test_the_end_of_a_class_may_be_the_stub():
     for body in ("...", "return R * (f > 0) * (R > 0)", "R * (f > 0)"):
         names = {"check": lambda: None}
         exec(exercise.completed(body), names)
-        found.append(grading_inputs.CHECKS["GuidedReLU"](names["GuidedReLU"], 7))
+        found.append(checks.guided_relu.feedback(names["GuidedReLU"]))
     assert found[:2] == [NOT_TRIED, RIGHT] and "return" in found[2].message

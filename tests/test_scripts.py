@@ -1,6 +1,5 @@
-"""The programs of scripts/ run on little data: they train, resume, measure, and grade."""
+"""The programs of scripts/ run on little data: they train, resume, and measure."""
 
-import csv
 import importlib
 import json
 from contextlib import nullcontext
@@ -20,8 +19,6 @@ import common
 import compare
 import cue_conflict
 import grabcut_initializations
-import grade
-import homework
 import method_map
 import notebooks
 import photographs
@@ -31,7 +28,6 @@ import robustness_curve
 import slides
 import train_coursenet
 import train_style
-from helpers.exercises.exercise_cells import exercises
 from helpers.images import load_tiles, to_pil
 from helpers.networks import CourseNet, load_net, read_weights
 from helpers.scenes import scenes
@@ -232,29 +228,6 @@ def test_slides_open_without_a_network(tmp_path):
     page = (tmp_path / "01_activations.html").read_text(encoding="utf-8")
     assert 'src="reveal/dist/reveal.js"' in page and (tmp_path / "reveal/dist/reveal.js").exists()
     assert 'src="http' not in page and "slide-title" in page
-
-
-def test_homework_has_no_solution(tmp_path):
-    homework.main([str(tmp_path / "class")])
-    for path in (tmp_path / "class").iterdir():
-        found = exercises(nbformat.read(path, as_version=4))
-        assert [e.stub for e in found] and all(exercise.solution is None for exercise in found)
-    assert "exists" in homework.main([str(tmp_path / "class")])     # perhaps with answers
-
-
-@pytest.mark.long
-def test_each_answer_costs_its_own_points_alone(tmp_path):
-    path = next(path for path in notebooks.find(["03"]))
-    known = {e.name: e for e in exercises(nbformat.read(path, as_version=4))}
-    gram, norm = known["my_gram"], known["my_instance_norm"]
-    sources = [gram.answered(gram.solution), norm.completed("raise SystemExit"), "no Python"]
-    file = tmp_path / "ada.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), file)
-    grade.main([str(file), "--csv", str(tmp_path / "grades.csv")])
-    with open(tmp_path / "grades.csv", encoding="utf-8") as table:
-        row, = csv.DictReader(table)
-    assert (row["student"], float(row["points"])) == ("ada", gram.points)
-    assert "not done" in grade.grade(file, "my_gram", 0, 0.1)[1]
 
 
 def test_badges_replace_one_address(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ data/leaderboard.json, which `python3 run.py leaderboard --write` computes.
 
 import json
 
-import numpy as np
 import torch
 
 from helpers.attribution import class_score, occlusion, saliency, smooth_grad
@@ -35,21 +34,12 @@ STYLE_LAYERS = ["pixels", "relu1", "relu2", "relu3"]
 
 
 def ranking(challenge, score, message, *, low_is_good=False):
-    """Rank a score among the earlier ones -> Feedback with a table.
-
-    The fraction of the points is 0 at the worst earlier score, 1/2 at that of the printed solution,
-    and 1 at the best.
-    """
+    """Rank a score among the earlier ones -> Feedback with a table."""
     earlier = json.loads(LEADERBOARD.read_text(encoding="utf-8"))[challenge]
-    sign = -1 if low_is_good else 1
-    values = [sign * value for value in earlier.values()]
-    levels = [min(values), sign * earlier[PRINTED], max(values)]
-    fraction = float(np.interp(sign * score, levels, [0, 0.5, 1]))
     rows = [*earlier.items(), ("yours", score)]
     rows.sort(key=lambda row: row[1], reverse=not low_is_good)
     lines = [f"{'→' if who == 'yours' else ' '} {value:6.1%}  {who}" for who, value in rows]
-    table = "\n".join([f"✓ {message}", *lines])
-    return Feedback(fraction, table)
+    return Feedback(1.0, "\n".join([f"✓ {message}", *lines]))
 
 
 # ---- The fewest pixels that change a prediction ----

@@ -157,9 +157,9 @@ def draw_guided(mine, net, x):
 
 
 @prints_feedback(draw=draw_guided)
-def guided_relu(mine, *drawn, seed=0):
+def guided_relu(mine, *drawn):
     """Check mine.backward(ctx, R), (...) -> (...): R where both R and ctx's f are positive."""
-    f, R = torch.randn(2, 6, 8, generator=generator(seed))
+    f, R = torch.randn(2, 6, 8, generator=generator(0))
     backward = lambda f, R: mine.backward(SimpleNamespace(saved_tensors=(f,)), R)
     positive = (f > 0) & (R > 0)
     return compare(backward, (f, R), positive * R, [
@@ -180,10 +180,10 @@ def ascend(score, x, shifts, lr, l2, center=0.5, normalize=normalize_gradient, h
 
 
 @prints_feedback(draw=lambda mine, *drawn: show(mine(*drawn), ["yours"] * len(drawn[1])))
-def gradient_ascent(mine, *drawn, seed=0):
+def gradient_ascent(mine, *drawn):
     """Check mine(score, x, shifts, lr, l2), (b,3,h,w) -> (b,3,h,w): for each shift, a step of
     length lr up the score of the shifted image minus l2 ||x - 0.5||^2, within [0, 1]."""
-    x, weights = torch.rand(2, 2, 3, 6, 7, generator=generator(seed))
+    x, weights = torch.rand(2, 2, 3, 6, 7, generator=generator(0))
     score = lambda x: (weights * x.square()).sum((1, 2, 3))
     shifts, lr, l2 = [(1, 3), (-2, 1)], 2.0, 0.6
     steps = lambda *how, **options: ascend(score, x, shifts, *how, **options)
@@ -208,9 +208,9 @@ def draw_attack(mine, net, x, c, lr):
 
 
 @prints_feedback(draw=draw_attack)
-def targeted_attack(mine, *drawn, seed=0):
+def targeted_attack(mine, *drawn):
     """Check mine(net, x, c, lr), (1,3,h,w) -> (1,3,h,w): steps up log p of c until p > 0.9."""
-    x, *weights = torch.rand(6, 1, 3, 6, 7, generator=generator(seed))
+    x, *weights = torch.rand(6, 1, 3, 6, 7, generator=generator(0))
     net = lambda x: torch.stack([(w * x).sum((1, 2, 3)) for w in weights], 1)
     c = net(x).argmin().item()
     log_p = lambda x: net(x).log_softmax(1)[:, c]
@@ -241,10 +241,10 @@ def draw_inversion(mine, features, x, weight):
 
 
 @prints_feedback(draw=draw_inversion)
-def inversion_loss(mine, *drawn, seed=0):
+def inversion_loss(mine, *drawn):
     """Check mine(a, target, y, weight), features (b,c,h,w) and (1,c,h,w), images (b,3,h,w) -> (b,):
     ||a - target||^2 / ||target||^2 + weight TV(y), with beta 2."""
-    a, y, targets = torch.rand(3, 2, 3, 64, 64, generator=generator(seed))
+    a, y, targets = torch.rand(3, 2, 3, 64, 64, generator=generator(0))
     target, weight = targets[:1], 1e-4
     total = lambda values: values.sum((1, 2, 3))
     right = lambda a, y: losses.content_loss(a, target) + weight * losses.total_variation(y)
@@ -290,10 +290,10 @@ def draw_dream(mine, function, image, *args, **named):
 
 
 @prints_feedback(draw=draw_dream)
-def octave(mine, *drawn, seed=0, **named):
+def octave(mine, *drawn, **named):
     """Check mine(energy, x, steps, step_size), (1,3,h,w) -> (1,3,h,w): up the energy, by steps with
     a root mean square of step_size, within [0, 1]."""
-    x, weights = torch.rand(2, 1, 3, 6, 7, generator=generator(seed))
+    x, weights = torch.rand(2, 1, 3, 6, 7, generator=generator(0))
     energy = lambda x: ((weights - 0.5) * (x + 1).square()).sum((1, 2, 3))
     rms = lambda g: g.square().mean().sqrt()
     steps = lambda size, high=1: ascend(
@@ -309,10 +309,10 @@ def octave(mine, *drawn, seed=0, **named):
 
 
 @prints_feedback(draw=draw_dream)
-def octaves(mine, *drawn, seed=0, **named):
+def octaves(mine, *drawn, **named):
     """Check mine(octave, photo, sizes), (1,3,h,w) -> (1,3,h,w): at each size (h, w), an octave from
     the resized photo plus the detail so far, and return the last image."""
-    photo = torch.rand(1, 3, 16, 20, generator=generator(seed))
+    photo = torch.rand(1, 3, 16, 20, generator=generator(0))
     sizes = [(2, 3), (4, 5), (16, 20)]
     added = torch.tensor([0.1, -0.1, 0.05]).view(3, 1, 1)   # any interpolation keeps a constant
     octave = lambda x: x + added
@@ -335,10 +335,10 @@ def octaves(mine, *drawn, seed=0, **named):
 
 
 @prints_feedback
-def window_distance(mine, *, seed=0):
+def window_distance(mine):
     """Check mine(window, source_windows, weight), (3,k,k), (n,3,k,k), (k,k) -> (n,): the squared
     differences, weighted by `weight`, which is 0 for unknown pixels, over the sum of weights."""
-    g = generator(seed)
+    g = generator(0)
     window = torch.rand(3, 5, 5, generator=g)
     source_windows = torch.rand(7, 3, 5, 5, generator=g)
     weight = torch.rand(5, 5, generator=g)
@@ -384,10 +384,10 @@ def layer_mistakes(errors, norms):
 
 
 @prints_feedback
-def style_loss(mine, *, seed=0):
+def style_loss(mine):
     """Check mine(features, grams), layer -> (b,c,h,w) and layer -> (1,c,c), -> (b,): the squared
     relative error of the Gram matrices, averaged over the layers."""
-    maps, styles = torch.randn(2, 2, 3, 4, 5, 6, generator=generator(seed))     # (layers,b,c,h,w)
+    maps, styles = torch.randn(2, 2, 3, 4, 5, 6, generator=generator(0))     # (layers,b,c,h,w)
     grams = {f"relu{k}": losses.gram_matrix(style[:1]) for k, style in enumerate(styles)}
     features = lambda maps: dict(zip(grams, maps))
     right = lambda maps: losses.style_loss(features(maps), grams)
@@ -415,10 +415,10 @@ def draw_transfer(mine, net, content, style, weight):
 
 
 @prints_feedback(draw=draw_transfer)
-def transfer_loss(mine, *drawn, seed=0, **named):
+def transfer_loss(mine, *drawn, **named):
     """Check mine(a, target, features, grams, weight), (b,c,h,w), (1,c,h,w), and as in style_loss,
     -> (b,): content loss + weight * style loss."""
-    a, f, target, style = torch.randn(4, 2, 3, 5, 6, generator=generator(seed))
+    a, f, target, style = torch.randn(4, 2, 3, 5, 6, generator=generator(0))
     target, grams, weight = target[:1], {"relu1": losses.gram_matrix(style[:1])}, 5.0
     style_of = lambda f: losses.style_loss({"relu1": f}, grams)
     right = lambda a, f: losses.content_loss(a, target) + weight * style_of(f)
@@ -457,10 +457,10 @@ def train(mine, x, loss, **methods):
 
 
 @prints_feedback
-def training_step(mine, *, seed=0):
+def training_step(mine):
     """Check mine(net, optimizer, x, loss), with loss(net(x), x) -> (b,), -> a number: one step down
     the mean loss, and return it."""
-    x = torch.rand(4, 3, 5, 6, generator=generator(seed)).requires_grad_()
+    x = torch.rand(4, 3, 5, 6, generator=generator(0)).requires_grad_()
     loss = lambda y, x: (y - x / 2).square().mean((1, 2, 3))
     nothing = lambda *_: None
 

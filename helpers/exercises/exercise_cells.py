@@ -1,8 +1,7 @@
 """Find the exercises of a notebook.
 
 An exercise is a cell whose code ends in `...`, above a fold with its solution, and below a heading:
-"### Your turn: occlusion · 15 min · difficulty 2 of 3 · 1 point · skip it if you have ...", with or
-without points.
+"### Your turn: occlusion · 15 min · difficulty 2 of 3 · skip it if you have ...".
 """
 
 import ast
@@ -11,8 +10,8 @@ from typing import NamedTuple
 
 SOLUTION = re.compile(
     r"<details><summary>Solution</summary>\n\n```python\n(.*?)\n```\n.*?</details>\n*", re.S)
-HEADING = re.compile(r"^### Your turn: .+? · (\d+ min) · difficulty [123] of 3"
-                     r"(?: · (\d+) points?)? · skip it if .+$", re.M)
+HEADING = re.compile(
+    r"^### Your turn: .+? · (\d+ min) · difficulty [123] of 3 · skip it if .+$", re.M)
 
 
 class Exercise(NamedTuple):
@@ -22,7 +21,6 @@ class Exercise(NamedTuple):
     stub: str               # the part of the cell that the reader completes; it ends in ...
     solution: str | None    # the code in the fold below the cell
     size: str | None        # "15 min"
-    points: int             # 0 if it is not graded
 
     @property
     def name(self):
@@ -53,8 +51,8 @@ def exercises(notebook):
 def read_exercise(source, above, below):
     """Read an exercise from the source of its cell and the text above and below it."""
     solution = SOLUTION.search(below)
-    size, points = (HEADING.findall(above) or [(None, "")])[-1]
-    return Exercise(source, find_stub(source), solution and solution[1], size, int(points or 0))
+    size = (HEADING.findall(above) or [None])[-1]
+    return Exercise(source, find_stub(source), solution and solution[1], size)
 
 
 def find_stub(source):
