@@ -1,42 +1,77 @@
-"""Write the notebooks' slides as files that open without a network, and list minutes and notes.
+"""Write the lecture's slides: DIR/deck.ipynb, live in JupyterLab, and DIR/deck.html for offline.
 
-A cell's metadata says what it is on a slide: `slideshow.slide_type` as in JupyterLab, `lecture`
-with minutes and notes, and a title or a sentence as CSS, where jupyterlab-fonts finds it.
-notebooks/slides.css styles them, in JupyterLab too; notebooks/slides.j2 is the template.
+The slides are cells of the four notebooks. A cell's metadata says that it is one, in `slideshow` as
+in JupyterLab, and `lecture` has its minutes and notes, and `long` for what a lecture of 50 minutes
+leaves out. A title or a sentence is CSS, where jupyterlab-fonts finds it. notebooks/slides.css
+styles them, and notebooks/slides.j2 is the template.
 """
 
 import argparse
+import dis
 import html
 import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbconvert import SlidesExporter
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from notebooks import NOTEBOOKS, STILL, find
 
+TITLE = """# Visualizing and understanding
+
+A method is a scalar function of an image, plus what you do with it. Occlude part of the image and
+evaluate it again; differentiate it; follow its derivative."""
+NOTES = "Say the one idea. Each method of today puts another function in, or does something else."
+PLACE = """import os
+
+from helpers.figures import NOTEBOOKS
+
+os.chdir(NOTEBOOKS)     # the cells read files from there"""
 FONTS = "@deathbeds/jupyterlab-fonts"
 PARTS = {       # of installed packages: reveal.js and MathJax
     "reveal": ("sphinx_revealjs", "_static/revealjs"),
     "mathjax": ("jupyter_server_mathjax", "static"),
 }
 UNUSED = shutil.ignore_patterns("*.map", "*.esm.js", "theme", "highlight", "markdown", "math",
-                                "search", "zoom", "otf")
+                                "search", "otf")
 
 
-def slides(notebook):
-    """Collect the cells of each slide, [[cell, ...], ...]."""
-    found = []
-    for cell in notebook.cells:
-        kind = cell.metadata.get("slideshow", {}).get("slide_type")
-        if kind == "slide":
-            found.append([cell])
-        elif kind in ("fragment", None) and found:
-            found[-1].append(cell)
-    return found
+def is_slide(cell):
+    return cell.metadata.get("slideshow", {}).get("slide_type") == "slide"
+
+
+def names(code):
+    """Return the names that compiled code stores and those that it loads."""
+    stored, loaded = set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            stored.add(step.argval)
+        elif step.opname in ("LOAD_NAME", "LOAD_GLOBAL"):
+            loaded.add(step.argval)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            loaded |= names(part)[1]
+    return stored, loaded
+
+
+def with_code(cells):
+    """Keep the slides, and the code cells that compute what they use."""
+    kept = []
+    wanted = set()
+    for cell in reversed(cells):
+        stored, loaded = set(), set()
+        if cell.cell_type == "code":
+            source = TransformerManager().transform_cell(cell.source)   # without magic commands
+            stored, loaded = names(compile(source, "cell", "exec"))
+        if is_slide(cell) or stored & wanted:
+            kept.insert(0, cell)
+            wanted = wanted - stored | loaded
+    return kept
 
 
 def css_string(cell, name):
@@ -45,45 +80,50 @@ def css_string(cell, name):
     return html.escape(json.loads(styles.get(f"--{name}", '""')))
 
 
-def for_slides(cell):
-    """Put a slide's title and sentence where the template reads them, and drop widgets' stills."""
-    cell.metadata["title"] = css_string(cell, "title")
-    cell.metadata["text"] = css_string(cell, "text")
-    if cell.cell_type == "code":
-        cell.outputs = [output for output in cell.outputs
-                        if output.get("data", {}).get("text/plain") != STILL]
-    return cell
-
-
-def deck(notebook):
-    """Make a notebook of the slides alone, with notes, and print the notes."""
+def offline(slides):
+    """List the cells of the offline deck: slides with notes, and without the stills of widgets."""
     cells = []
-    for number, slide in enumerate(slides(notebook), 1):
-        lecture = slide[0].metadata.lecture
-        notes = f"{lecture.minutes:g} min. {lecture.notes}"
-        print(f"{number:3}  {notes}")
-        cells += [for_slides(cell) for cell in slide]
-        cells.append(new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}}))
-    return new_notebook(cells=cells, metadata=notebook.metadata)
+    for cell in slides:
+        cell.metadata.update(title=css_string(cell, "title"), text=css_string(cell, "text"))
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs
+                            if output.get("data", {}).get("text/plain") != STILL]
+        notes = {"slideshow": {"slide_type": "notes"}}
+        cells += [cell, new_markdown_cell(cell.metadata.lecture.notes, metadata=notes)]
+    return cells
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", default=Path("build/slides"))
-    folder = parser.parse_args(argv).folder
+    parser.add_argument("--short", action="store_true", help="for 50 minutes")
+    args = parser.parse_args(argv)
     for name, (package, part) in PARTS.items():
         source = Path(find_spec(package).origin).parent / part
-        shutil.copytree(source, folder / name, dirs_exist_ok=True, ignore=UNUSED)
-    shutil.copy(NOTEBOOKS / "slides.css", folder)
+        shutil.copytree(source, args.folder / name, dirs_exist_ok=True, ignore=UNUSED)
+    shutil.copy(NOTEBOOKS / "slides.css", args.folder)
+    title = {"slideshow": {"slide_type": "slide"}, "lecture": {"minutes": 1, "notes": NOTES}}
+    skip = {"slideshow": {"slide_type": "skip"}}
+    live = [new_markdown_cell(TITLE, metadata=title), new_code_cell(PLACE, metadata=skip)]
+    for path in find(["01", "02", "03", "04"]):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            cell.id = f"{path.stem[:2]}-{cell.id}"
+            if args.short and cell.metadata.get("lecture", {}).get("long"):
+                cell.metadata.slideshow.slide_type = "skip"
+        live += with_code(notebook.cells)
+    nbformat.write(new_notebook(cells=live, metadata=notebook.metadata), args.folder / "deck.ipynb")
+    slides = [cell for cell in live if is_slide(cell)]
+    total = 0
+    for number, lecture in enumerate([cell.metadata.lecture for cell in slides], 1):
+        total += lecture.minutes
+        mark = "+" if lecture.get("long") else " "
+        print(f"{number:3}{mark} {lecture.minutes:3g} min, until {total:4g}  {lecture.notes}")
     template = (NOTEBOOKS / "slides.j2").read_text(encoding="utf-8")
     exporter = SlidesExporter(raw_template=template, reveal_url_prefix="reveal")
-    for path in find([]):
-        notebook = nbformat.read(path, as_version=4)
-        if slides(notebook):
-            print(f"\n{folder / path.stem}.html")
-            resources = {"metadata": {"name": path.stem}}
-            body, _ = exporter.from_notebook_node(deck(notebook), resources)
-            (folder / f"{path.stem}.html").write_text(body, encoding="utf-8")
+    deck = new_notebook(cells=offline(slides), metadata=notebook.metadata)
+    page, _ = exporter.from_notebook_node(deck, {"metadata": {"name": "Lecture 14"}})
+    (args.folder / "deck.html").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import csv
 import inspect
 import os
-import textwrap
 
 import nbformat
 import pytest
@@ -14,7 +13,7 @@ import homework
 from helpers.exercises import homework as parts
 from helpers.exercises.exercise_cells import exercises
 
-SEED = 2027
+SEED = 2024
 DEPENDS = {"rule": ["MyReLU"], "colors": ["my_saliency", "my_smooth_grad"],
            "smooth": ["my_smooth_grad"], "penalty": ["my_ascent"], "step": ["my_ascent"],
            "ball": ["my_pgd"], "goal": ["my_pgd"], "statistic": ["my_statistic"],
@@ -35,7 +34,7 @@ def test_each_option_is_drawn_and_has_a_solution():
     assert parts.draw_variant(SEED) == parts.draw_variant(SEED)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])     # between them they have each kind of norm
+@pytest.mark.parametrize("seed", [2024, 2025, 2026])     # they differ in most questions
 def test_our_solutions_are_right_and_those_of_another_variant_are_not(seed):
     variant = parts.draw_variant(seed)
     checks = parts.checks(variant, key=seed)
@@ -79,8 +78,8 @@ def submission(folder, name, *sources):
 
 @pytest.mark.long
 def test_a_bad_submission_costs_its_own_points_alone(folder):
-    right = textwrap.dedent(inspect.getsource(parts.statistic)).replace("statistic", "my_statistic")
-    right = "import torch\n" + right.replace("centered):", "centered=True):")
+    right = inspect.getsource(parts.covariance).replace("covariance(", "my_statistic(")
+    assert parts.draw_variant(SEED)["statistic"] == "covariance"
     waits = "def my_saliency(score, x):\n    import time; time.sleep(1000)"
     ends = "def my_smooth_grad(score, x, noise, batch):\n    import os; os._exit(0)"
     fills = "def my_norm(x, alpha):\n    return torch.ones(int(1e10))"

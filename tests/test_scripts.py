@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from contextlib import nullcontext
 
 import nbformat
@@ -223,11 +224,32 @@ def test_cells_are_folded_by_one_tag():
             {}]
 
 
-def test_slides_open_without_a_network(tmp_path):
+def test_the_deck_opens_without_a_network_and_has_the_code_that_it_needs(tmp_path):
     slides.main([str(tmp_path)])
-    page = (tmp_path / "01_activations.html").read_text(encoding="utf-8")
+    page = (tmp_path / "deck.html").read_text(encoding="utf-8")
     assert 'src="reveal/dist/reveal.js"' in page and (tmp_path / "reveal/dist/reveal.js").exists()
     assert 'src="http' not in page and "slide-title" in page
+    cells = nbformat.read(tmp_path / "deck.ipynb", as_version=4).cells
+    shown = [cell for cell in cells if slides.is_slide(cell)]
+    minutes = [cell.metadata.lecture.minutes for cell in shown]
+    longer = [k for k, cell in enumerate(shown) if cell.metadata.lecture.get("long")]
+    assert 65 <= sum(minutes) <= 70
+    assert 45 <= sum(minutes) - sum(minutes[k] for k in longer) <= 50
+    text = (notebooks.NOTEBOOKS / "LECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| ([\d, +]+) \| [^|]* \| ([\d.]+) \|$", text, re.M)
+    numbers = [re.findall(r"(\d+)(\+?)", row) for row, _ in rows]
+    assert [sum(minutes[int(k) - 1] for k, _ in row) for row in numbers] == [
+        float(total) for _, total in rows]
+    assert sorted(int(k) for row in numbers for k, _ in row) == list(range(1, len(shown) + 1))
+    assert sorted(int(k) - 1 for row in numbers for k, mark in row if mark) == longer
+
+
+def test_slides_come_with_what_computes_their_names():
+    slide = {"slideshow": {"slide_type": "slide"}}
+    sources = ["import re", "a = 1", "b = a", "%timeit b", "def f(x):\n    return b + x", "a = 2"]
+    cells = [*map(new_code_cell, sources), new_code_cell("print(f(1))", metadata=slide)]
+    assert [cell.source for cell in slides.with_code(cells)] == [
+        "a = 1", "b = a", sources[4], "print(f(1))"]
 
 
 def test_badges_replace_one_address(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import random
 import tomllib
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.attribution import class_score, gradient_of
-from helpers.exercises.detective import COLORS, paste_tag, suspects, tint, with_spurious_cue
+from helpers.exercises.detective import COLORS, suspects, with_spurious_cue
 from helpers.exercises.feedback import compare, require, run_check
 from helpers.exercises.held_out_inputs import generator, held_out_images
 from helpers.networks import load_net
@@ -20,12 +21,11 @@ FOLDER = Path(__file__).parent
 TEXTS = tomllib.loads((FOLDER / "homework.toml").read_text(encoding="utf-8"))
 OPTIONS = TEXTS["options"]      # question -> option -> texts
 GATES = {       # what is kept of R in the backward pass of a ReLU of f
-    "guided": lambda f, R: R * (f > 0) * (R > 0),
-    "deconvnet": lambda f, R: R * (R > 0),
     "against": lambda f, R: R * (f > 0) * (R < 0),
     "damped": lambda f, R: R * (f > 0) * torch.where(R > 0, 1.0, 0.2),
+    "either": lambda f, R: R * ((f > 0) | (R > 0)),
 }
-COLOR_NORMS = {"max": torch.inf, "sum": 1, "norm": 2}
+COLOR_NORMS = {"sum": 1, "norm": 2}
 SUMMARIES = {
     "mean": lambda g: g.mean(0, keepdim=True),
     "square": lambda g: g.square().mean(0, keepdim=True),
@@ -42,7 +42,6 @@ SIZES = {
     "mean": lambda g: g.abs().mean(1),
 }
 ERRORS = {
-    "relative": lambda G, A: (G - A).square().sum((1, 2)) / A.square().sum((1, 2)),
     "gatys": lambda G, A: (G - A).square().mean((1, 2)) / 4,
     "absolute": lambda G, A: (G - A).abs().sum((1, 2)) / A.abs().sum((1, 2)),
 }
@@ -66,10 +65,9 @@ def solutions(variant):
         "my_smooth_grad": lambda *inputs: smooth_with(variant, *inputs),
         "my_ascent": lambda *inputs: ascend(variant, *inputs),
         "my_pgd": lambda *inputs: attack(variant, *inputs),
-        "my_statistic": lambda f: statistic(f, variant["statistic"] == "covariance"),
+        "my_statistic": {"covariance": covariance, "cosine": cosine}[variant["statistic"]],
         "my_style_loss": lambda *inputs: weighted_errors(ERRORS[variant["error"]], *inputs),
-        "my_norm": {"conditional": conditional, "adain": adain, "partial": partial_norm}[
-            variant["norm"]],
+        "my_norm": {"adain": adain, "partial": partial_norm}[variant["norm"]],
     }
 
 
@@ -142,23 +140,23 @@ def attack(variant, net, x, classes, epsilon, steps):
     return y
 
 
-def statistic(f, centered):
-    """Compute Gram or, if centered, covariance matrices, (b,c,h,w) -> (b,c,c)."""
+def covariance(f):
+    """Compute the covariance of channels, (b,c,h,w) -> (b,c,c)."""
     f = f.flatten(2)
-    if centered:
-        f = f - f.mean(2, keepdim=True)
+    f = f - f.mean(2, keepdim=True)
     return f @ f.mT / f.shape[2]
+
+
+def cosine(f):
+    """Compute the cosine similarity of channels, (b,c,h,w) -> (b,c,c)."""
+    f = F.normalize(f.flatten(2), dim=2)
+    return f @ f.mT
 
 
 def weighted_errors(error, statistic, features, targets, weights):
     """Sum the weighted errors of the layers -> (b,)."""
     return sum(weights[layer] * error(statistic(features[layer]), targets[layer])
                for layer in targets)
-
-
-def conditional(x, gamma, beta, s):
-    """Compute conditional instance norm, (b,c,h,w), (styles,c) twice, (b,) -> (b,c,h,w)."""
-    return gamma[s][:, :, None, None] * F.instance_norm(x) + beta[s][:, :, None, None]
 
 
 def adain(x, y):
@@ -189,8 +187,7 @@ def checks(variant, key):
     features = {"relu1": normal(2, 4, 5, 6), "relu2": normal(2, 3, 4, 4)}
     targets = {layer: known["my_statistic"](f[:1].flip(3) + 1) for layer, f in features.items()}
     maps = normal(3, 4, 5, 6)
-    norms = {"conditional": (maps, normal(5, 4), normal(5, 4), torch.tensor([4, 0, 2])),
-             "adain": (maps, 2 * normal(3, 4, 5, 6) + 1),
+    norms = {"adain": (maps, 2 * normal(3, 4, 5, 6) + 1),
              "partial": (maps, torch.rand(4, generator=g))}
 
     def style_loss(mine):
@@ -261,17 +258,21 @@ def limited(mine):
 # ---- The detective's case ----
 
 
-def paste_frame(images, kinds, width=2):
-    """Paste a frame with a color for each kind, (b,3,h,w) and (b,) from 0 to 7 -> (b,3,h,w)."""
-    framed = COLORS.to(images)[kinds][:, :, None, None].expand_as(images).clone()
-    inside = slice(width, -width)
-    framed[..., inside, inside] = images[..., inside, inside]
-    return framed
+def mark_with(name, images, kinds):
+    """Mark images with a color for each kind, (b,3,64,64) and (b,) from 0 to 7 -> (b,3,64,64)."""
+    mask = torch.zeros(images.shape[2:], dtype=torch.bool, device=images.device)
+    if name == "frame":
+        mask[:2] = mask[-2:] = mask[:, :2] = mask[:, -2:] = True
+    elif name == "bar":
+        mask[-5:] = True
+    else:
+        mask[3::8, 3::8] = True
+    return torch.where(mask, COLORS.to(images)[kinds][:, :, None, None], images)
 
 
 def open_case(seed):
     """Deal the case of a homework: two probes by name, marked images (n,3,64,64), and Scenes."""
-    cue = {"tag": paste_tag, "tint": tint, "frame": paste_frame}[draw_variant(seed)["cue"]]
+    mark = partial(mark_with, draw_variant(seed)["mark"])
     world = scenes()
-    probes = suspects(load_net("coursenet"), world[:600], seed=seed, cue=cue)
-    return probes, with_spurious_cue(world[600:900], seed=seed, cue=cue), world[600:900]
+    probes = suspects(load_net("coursenet"), world[:600], seed=seed, cue=mark)
+    return probes, with_spurious_cue(world[600:900], seed=seed, cue=mark), world[600:900]
