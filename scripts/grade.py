@@ -29,8 +29,6 @@ from helpers.exercises.homework import TEXTS, checks, draw_variant, solutions
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 CONSTANT = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Lambda, ast.Attribute)
-CANVAS = re.compile(r"([^_]+)_(?:LATE_)?(\d+)_\d+_")        # names of downloaded submissions
-MOODLE = re.compile(r"(.+)_\d+_assignsubmission_file")
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework"]
 WRITTEN = TEXTS["written"]
 
@@ -69,12 +67,14 @@ def grade_here(path, seed, key, seconds, gigabytes, out):
         append(out, name, 0, "✗ it crashed, or took too long")      # the next line takes it back
         limit_time()
         try:
-            found = check(answers[name])
+            found = check(answers.get(name, unanswered))
             append(out, name, points * (found.fraction or 0), found.message.splitlines()[0])
-        except KeyError:
-            append(out, name, 0, "○ not answered")
         except Exception as error:
             append(out, name, 0, f"✗ {type(error).__name__}: {error}")
+
+
+def unanswered():
+    ...
 
 
 def append(out, *line):
@@ -113,16 +113,11 @@ def grade(path, folder, seed, args):
     return found
 
 
-def student(path, folder):
-    """Return the name, Canvas's number, and the login of a submission's author, as far as known."""
-    *folders, name = path.relative_to(folder / "submissions").with_suffix("").parts
-    canvas, moodle = CANVAS.match(name), MOODLE.match("".join(folders[-1:]))
-    if canvas:
-        return canvas[1], canvas[2], ""
-    if moodle:
-        return moodle[1], "", ""
-    login = folders[-1] if folders else name
-    return login, "", login
+def student(submission):
+    """Return the name, the number in Canvas, and the login of an author, as far as known."""
+    first = re.split(r"[/\\]|\.ipynb$", submission)[0]
+    found = re.match(r"([^_]+)_(?:LATE_)?(\d+)_", first)    # as Canvas and Moodle name files
+    return (found[1], found[2], "") if found else (first, "", first)
 
 
 def sections(path):
@@ -149,26 +144,20 @@ def collect_written(paths, folder):
         (folder / "written" / f"{row['part']}.html").write_text(page, encoding="utf-8")
 
 
-def update_written(paths, folder):
-    """Read the points that people gave, and add rows for new submissions -> name -> points."""
-    table = folder / "written.csv"
+def read_written(table, submissions):
+    """Return the rows of written.csv: submission, part, most, and the points if people gave any."""
     given = {}
     if table.exists():
         with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            given = {(row["submission"], row["part"]): row["points"] for row in rows}
-    totals = {}
-    with open(table, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["submission", "part", "at most", "points"])
-        for name in [str(path.relative_to(folder / "submissions")) for path in paths]:
-            for row in WRITTEN:
-                points = given.get((name, row["part"]), "")
-                totals[name] = totals.get(name, 0) + float(points or 0)
-                writer.writerow([name, row["part"], row["points"], points])
-    missing = len(paths) * len(WRITTEN) - sum(points != "" for points in given.values())
-    print(f"{missing} answers in {table} have no points yet.")
-    return totals
+            for submission, part, _, points in csv.reader(file):
+                given[submission, part] = points
+    return [[submission, row["part"], row["points"], given.get((submission, row["part"]), "")]
+            for submission in submissions for row in WRITTEN]
+
+
+def write_table(path, columns, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
 
 
 def main(argv=None):
@@ -187,18 +176,25 @@ def main(argv=None):
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(partial(grade, folder=folder, seed=seed, args=args), paths))
     collect_written(paths, folder)
-    written = update_written(paths, folder)
-    with (open(folder / "grades.csv", "w", newline="", encoding="utf-8") as grades,
-          open(folder / "feedback.csv", "w", newline="", encoding="utf-8") as feedback):
-        csv.writer(grades).writerow(CANVAS_COLUMNS)
-        csv.writer(feedback).writerow(["submission", "function", "points", "feedback"])
-        for path, found in zip(paths, results):
-            name, number, login = student(path, folder)
-            submission = str(path.relative_to(folder / "submissions"))
-            total = written[submission] + sum(points for points, _ in found.values())
-            csv.writer(grades).writerow([name, number, "", login, "", f"{total:g}"])
-            rows = [[submission, function, *grade] for function, grade in found.items()]
-            csv.writer(feedback).writerows(rows)
+    submissions = [str(path.relative_to(folder / "submissions")) for path in paths]
+    written = read_written(folder / "written.csv", submissions)
+    totals = dict.fromkeys(submissions, 0)
+    feedback = []
+    for submission, grades in zip(submissions, results):
+        feedback += [[submission, function, *grade] for function, grade in grades.items()]
+    for submission, _, points, *_ in feedback:
+        totals[submission] += points
+    for submission, *_, points in written:
+        totals[submission] += float(points or 0)
+    rows = []
+    for submission, total in totals.items():
+        name, number, login = student(submission)
+        rows.append([name, number, "", login, "", f"{total:g}"])
+    write_table(folder / "grades.csv", CANVAS_COLUMNS, rows)
+    write_table(folder / "feedback.csv", ["submission", "function", "points", "feedback"], feedback)
+    write_table(folder / "written.csv", ["submission", "part", "at most", "points"], written)
+    missing = sum(points == "" for *_, points in written)
+    print(f"{missing} answers in {folder / 'written.csv'} have no points yet.")
 
 
 if __name__ == "__main__":

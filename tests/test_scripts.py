@@ -1,8 +1,8 @@
 """The programs of scripts/ run on little data: they train, resume, and measure."""
 
-import importlib
 import json
 import re
+import runpy
 from contextlib import nullcontext
 
 import nbformat
@@ -15,9 +15,7 @@ from safetensors.torch import load_file
 import badges
 import benchmark
 import budgets
-import checkerboard
 import common
-import compare
 import cue_conflict
 import grabcut_initializations
 import method_map
@@ -33,7 +31,7 @@ from helpers.images import load_tiles, to_pil
 from helpers.networks import CourseNet, load_net, read_weights
 from helpers.scenes import scenes
 from helpers.style import STYLES, load_transform_net
-from run import PROGRAMS
+from run import PROGRAMS, ROOT
 
 CLASSES = load_net("coursenet").classes[:3]
 PROGRAMS = [name for name in PROGRAMS if name not in ("common", "tiny_imagenet")]
@@ -41,10 +39,10 @@ PROGRAMS = [name for name in PROGRAMS if name not in ("common", "tiny_imagenet")
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_explains_itself(name, capsys):
-    program = importlib.import_module(name)
+    program = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))    # `site` is Python's, too
     with pytest.raises(SystemExit, match="0"):
-        program.main(["--help"])
-    assert program.__doc__.split()[0] in capsys.readouterr().out
+        program["main"](["--help"])
+    assert program["__doc__"].split()[0] in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +116,6 @@ def test_the_style_network_trains_and_resumes(data, tmp_path):
     assert net(torch.rand(1, 3, 32, 40), 0).shape == (1, 3, 32, 40)
 
 
-@pytest.mark.long
-def test_a_checkerboard_has_peaks_in_the_spectrum():
-    noise = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
-    columns = noise + 0.3 * (torch.arange(96) % 2)
-    assert checkerboard.peaks(noise, checkerboard.GRID).max() < 4
-    found = checkerboard.peaks(columns, checkerboard.GRID)
-    assert found.max() > 8 and checkerboard.GRID[found.argmax()].tolist() == [0, 0.5]
-
-
 def test_the_map_of_methods_is_drawn():
     gray = dict.fromkeys(method_map.SHEET["methods"], torch.full((1, 3, 8, 8), 0.5))
     fig = method_map.draw(gray)
@@ -180,13 +169,6 @@ def test_tables_keep_four_digits(tmp_path, monkeypatch):
     monkeypatch.setattr(common, "DATA", tmp_path)
     common.write_table("x", {"a": [1 / 3, 12345.6], "n": 123456})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [0.3333, 12350], "n": 123456}
-
-
-@pytest.mark.parametrize("row", [compare.saliency_row, compare.grad_cam_row, compare.style_row])
-def test_ours_agrees_with_theirs(row):
-    ours, others, agree = row(load_net("coursenet"), scenes()[:2].images)
-    for theirs in others.values():
-        agree(ours(), theirs())
 
 
 def test_scenes_are_stored_as_they_are_read(tmp_path):
