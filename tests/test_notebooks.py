@@ -15,7 +15,7 @@ from nbconvert import ScriptExporter
 from notebooks import fold
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("tests/notebooks/*.ipynb")])
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 FOLDERS = "home|root|Users|tmp|private|var|mnt|usr|opt|srv|workspace"
 PATHS = re.compile(rf"(?<![\w.~])/(?:{FOLDERS})/[\w.-]+|\b[A-Z]:\\\w|site-packages")
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")

@@ -73,6 +73,10 @@ def test_pages_open_from_a_file(site, width):
         page = browser.new_page(viewport={"width": width, "height": 800})
         wrong = []
         page.on("console", lambda line: line.type == "error" and wrong.append(line.text))
+        for name in PAGES:
+            page.goto((site / name).as_uri())
+            page.wait_for_function(READY)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         page.goto((site / "notebooks/INDEX.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("link", name="1.4", exact=True).click()
@@ -81,5 +85,4 @@ def test_pages_open_from_a_file(site, width):
         fold.locator("summary").click()
         assert fold.locator("pre").is_visible()
         page.wait_for_function("[...document.images].every(image => image.naturalWidth > 0)")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert wrong == []
