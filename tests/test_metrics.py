@@ -98,26 +98,6 @@ def test_deletion_and_insertion_equal_a_loop(random_net, images, maps):
         torch.testing.assert_close(metric(score, images, maps, steps=3), expected)
 
 
-def test_a_constant_map_does_what_chance_does(images):
-    white = torch.ones_like(images)
-    curve = perturbation_curve(lambda x: x[:, :, :32].mean((1, 2, 3)), white, 0 * white,
-                               torch.zeros(3, 64, 64), steps=4)
-    torch.testing.assert_close(curve[0], torch.tensor([1, 0.75, 0.5, 0.25, 0]), rtol=0, atol=0.03)
-
-
-def test_the_maps_of_several_methods_in_one_tensor(random_net, images, maps, masks):
-    def score(x):
-        return random_net(x)[:, 0]
-
-    several = torch.stack([maps, maps.roll(9, 2)])
-    for metric in (
-        lambda m: pointing_game(m, masks),
-        lambda m: deletion(score, images, m, steps=2),
-        lambda m: rank_correlation(m, m.roll(1, -1)),
-    ):
-        torch.testing.assert_close(metric(several), torch.stack([metric(maps), metric(several[1])]))
-
-
 # ---- Sanity checks and statistics ----
 
 def test_rank_correlation_equals_scipy(maps):

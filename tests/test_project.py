@@ -4,7 +4,6 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -82,31 +81,6 @@ def test_text_files_keep_unix_line_ends():
     """On Windows and WSL, git would otherwise rewrite them, and shell scripts would break."""
     assert "* text=auto eol=lf" in text(".gitattributes")
     assert not [name for name, content in our_files().items() if "\r" in content]
-
-
-def test_workflows_run_the_commands_of_the_readme():
-    commands = re.findall(r"^python3 run\.py \w+", text("README.md"), re.M)
-    jobs = yaml.safe_load(text(".github/workflows/test.yml"))["jobs"]
-    steps = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
-    assert {"python3 run.py lab", "python3 run.py test"} <= set(commands)
-    assert all(any(command in step for step in steps) for command in commands)
-    weekly = yaml.safe_load(text(".github/workflows/weekly.yml"))["jobs"]
-    assert {"slow", "versions", "vulnerabilities"} == set(weekly)
-
-
-def test_the_notebooks_run_in_one_job_only():
-    job = yaml.safe_load(text(".github/workflows/test.yml"))["jobs"]["test"]
-    matrix = job["strategy"]["matrix"]
-    assert matrix["tests"] == ["-m quick"]
-    assert [job["tests"] for job in matrix["include"]] == [""]
-
-
-def test_jupyter_accepts_large_uploads():
-    """Tornado closes the connection at 10 MB, and a photograph may have more."""
-    server = SimpleNamespace()
-    config = text(".jupyter/jupyter_server_config.py")
-    exec(config, {"get_config": lambda: SimpleNamespace(ServerApp=server)})
-    assert server.tornado_settings["websocket_max_message_size"] >= 50_000_000
 
 
 def test_the_citation_agrees_with_the_project():

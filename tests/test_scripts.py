@@ -165,12 +165,6 @@ def test_shape_bias_by_hand():
     assert cue_conflict.shape_bias(predicted, shape, texture)[0] == pytest.approx(2 / 3)
 
 
-def test_tables_keep_four_digits(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "DATA", tmp_path)
-    common.write_table("x", {"a": [1 / 3, 12345.6], "n": 123456})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [0.3333, 12350], "n": 123456}
-
-
 def test_scenes_are_stored_as_they_are_read(tmp_path):
     world = scenes()[:32]
     render_scenes.save_scenes(world, tmp_path)

@@ -120,12 +120,6 @@ def test_conditional_instance_norm_is_pytorchs():
     torch.testing.assert_close(ours(x, torch.tensor([[0.5, 0.5, 0.0]])), theirs(x))
 
 
-def test_the_network_keeps_size_and_range():
-    for norm, size in (("instance", (18, 31)), ("batch", (17, 16))):
-        y = tiny(norm=norm)(rand(2, 3, *size))
-        assert y.shape == (2, 3, *size) and 0 <= y.min() and y.max() <= 1 and y.std() > 0
-
-
 def test_a_style_by_name_number_and_weights():
     net, x = tiny(["a", "b", "c"]), rand(2, 3, 16, 16)
     b = net(x, "b")

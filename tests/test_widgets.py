@@ -8,7 +8,7 @@ from PIL import Image
 from helpers import widgets
 from helpers.figures import png
 from helpers.optimization import Step
-from tests.drive import ERROR, drive, parts, upload, wait
+from tests.drive import ERROR, parts, upload, wait
 
 BLACK = torch.zeros(1, 3, 4, 4)
 
@@ -138,20 +138,3 @@ def test_quiz_explains_each_answer():
     assert "✓ Yes, this." in text_of(box)
     stored = box._repr_mimebundle_()["text/html"]       # what is seen without a kernel
     assert "Not that." not in stored and "<details><summary>Answer</summary>this. Yes" in stored
-
-
-def test_every_widget_can_be_driven():
-    async def notebook():
-        boxes = [
-            widgets.explore(draw, name=["a", "b"], k=(0, 2)),
-            widgets.run_button(climb, steps=[5, 10**9]),
-            widgets.upload_button(lambda image: (image, "yours")),
-            widgets.gallery(fill, k=(0, 2)),
-            widgets.quiz("What?", {"this": "Yes."}, right="this"),
-        ]
-        await drive([(k, box.model_id) for k, box in enumerate(boxes)])
-        broken = widgets.explore(draw, k=(0, 3))
-        with pytest.raises(AssertionError, match="cell 7, k: KeyError"):
-            await drive([(7, broken.model_id)])
-
-    asyncio.run(notebook())
