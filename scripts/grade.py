@@ -28,7 +28,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from helpers.exercises.homework import TEXTS, checks, draw_variant, solutions
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-CONSTANT = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Lambda, ast.Attribute)
+CONTAINERS = (ast.Tuple, ast.List, ast.Dict, ast.Lambda)
+MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.M)
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework"]
 WRITTEN = TEXTS["written"]
 
@@ -42,13 +43,20 @@ def definitions(path):
     for cell in nbformat.read(path, as_version=4).cells:
         nodes = []
         if cell.cell_type == "code":
-            with suppress(SyntaxError):     # a magic command, or a mistake
-                nodes = ast.parse(cell.source).body
+            with suppress(SyntaxError):
+                nodes = ast.parse(MAGIC.sub(r"\1pass", cell.source)).body
         for node in nodes:
-            if isinstance(node, RUN) or isinstance(getattr(node, "value", None), CONSTANT):
+            if isinstance(node, RUN) or is_constant(node):
                 with suppress(Exception):   # it may need what the notebook has computed
                     exec(compile(ast.Module([node], []), path.name, "exec"), names)
     return names
+
+
+def is_constant(node):
+    """Tell whether a statement assigns something without calling a function."""
+    value = getattr(node, "value", None)
+    calls = value and any(isinstance(part, ast.Call) for part in ast.walk(value))
+    return isinstance(value, CONTAINERS) or (value and not calls)
 
 
 def grade_here(path, seed, key, seconds, gigabytes, out):
@@ -140,6 +148,8 @@ def collect_written(paths, folder):
             cells.append(new_markdown_cell(f"# {path.relative_to(folder / 'submissions')}"))
             with suppress(Exception):       # not a notebook
                 cells += sections(path).get(row["heading"], [])
+        for k, cell in enumerate(cells):
+            cell.id = f"cell{k}"            # unique, since students began with the same notebook
         page, _ = HTMLExporter(sanitize_html=True).from_notebook_node(new_notebook(cells=cells))
         (folder / "written" / f"{row['part']}.html").write_text(page, encoding="utf-8")
 

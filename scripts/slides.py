@@ -1,9 +1,9 @@
 """Write the lecture's slides: DIR/deck.ipynb, live in JupyterLab, and DIR/deck.html for offline.
 
 The slides are cells of the four notebooks. A cell's metadata says that it is one, in `slideshow` as
-in JupyterLab, and `lecture` has its minutes and notes, and `long` for what a lecture of 50 minutes
-leaves out. A title or a sentence is CSS, where jupyterlab-fonts finds it. notebooks/slides.css
-styles them, and notebooks/slides.j2 is the template.
+in JupyterLab, and `lecture` has its minutes, its notes, and perhaps a level: a slide with ++, or in
+a lecture of 50 minutes with +, is below the one before it. A title is CSS, where jupyterlab-fonts
+finds it. notebooks/slides.css styles them, and notebooks/slides.j2 is the template.
 """
 
 import argparse
@@ -26,7 +26,9 @@ TITLE = """# Visualizing and understanding
 
 A method is a scalar function of an image, plus what you do with it. Occlude part of the image and
 evaluate it again; differentiate it; follow its derivative."""
-NOTES = "Say the one idea. Each method of today puts another function in, or does something else."
+NOTES = ("Say the one idea: what is the scalar, and what do we do with it? Introduce the networks. "
+         "effnet knows ImageNet's 1,000 classes. coursenet is a small AlexNet for 64 pixels. "
+         "robust has the same layers, and was trained on images that were changed to mislead it.")
 PLACE = """import os
 
 from helpers.figures import NOTEBOOKS
@@ -42,7 +44,7 @@ UNUSED = shutil.ignore_patterns("*.map", "*.esm.js", "theme", "highlight", "mark
 
 
 def is_slide(cell):
-    return cell.metadata.get("slideshow", {}).get("slide_type") == "slide"
+    return cell.metadata.get("slideshow", {}).get("slide_type") in ("slide", "subslide")
 
 
 def names(code):
@@ -74,17 +76,17 @@ def with_code(cells):
     return kept
 
 
-def css_string(cell, name):
-    """Read a slide's `title` or `text`, a string of CSS in the cell's metadata; "" if none."""
+def title_of(cell):
+    """Read a slide's title, a string of CSS in the cell's metadata; "" if none."""
     styles = cell.metadata.get(FONTS, {}).get("styles", {}).get(":root", {})
-    return html.escape(json.loads(styles.get(f"--{name}", '""')))
+    return html.escape(json.loads(styles.get("--title", '""')))
 
 
 def offline(slides):
     """List the cells of the offline deck: slides with notes, and without the stills of widgets."""
     cells = []
     for cell in slides:
-        cell.metadata.update(title=css_string(cell, "title"), text=css_string(cell, "text"))
+        cell.metadata.title = title_of(cell)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs
                             if output.get("data", {}).get("text/plain") != STILL]
@@ -102,23 +104,26 @@ def main(argv=None):
         source = Path(find_spec(package).origin).parent / part
         shutil.copytree(source, args.folder / name, dirs_exist_ok=True, ignore=UNUSED)
     shutil.copy(NOTEBOOKS / "slides.css", args.folder)
-    title = {"slideshow": {"slide_type": "slide"}, "lecture": {"minutes": 1, "notes": NOTES}}
+    below = ["+", "++"] if args.short else ["++"]
+    title = {"slideshow": {"slide_type": "slide"}, "lecture": {"minutes": 2.5, "notes": NOTES}}
     skip = {"slideshow": {"slide_type": "skip"}}
     live = [new_markdown_cell(TITLE, metadata=title), new_code_cell(PLACE, metadata=skip)]
     for path in find(["01", "02", "03", "04"]):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             cell.id = f"{path.stem[:2]}-{cell.id}"
-            if args.short and cell.metadata.get("lecture", {}).get("long"):
-                cell.metadata.slideshow.slide_type = "skip"
+            if cell.metadata.get("lecture", {}).get("level") in below:
+                cell.metadata.slideshow.slide_type = "subslide"
         live += with_code(notebook.cells)
     nbformat.write(new_notebook(cells=live, metadata=notebook.metadata), args.folder / "deck.ipynb")
     slides = [cell for cell in live if is_slide(cell)]
     total = 0
-    for number, lecture in enumerate([cell.metadata.lecture for cell in slides], 1):
-        total += lecture.minutes
-        mark = "+" if lecture.get("long") else " "
-        print(f"{number:3}{mark} {lecture.minutes:3g} min, until {total:4g}  {lecture.notes}")
+    for number, cell in enumerate(slides, 1):
+        lecture = cell.metadata.lecture
+        if cell.metadata.slideshow.slide_type == "slide":
+            total += lecture.minutes
+        level = lecture.get("level", "")
+        print(f"{number:3} {level:2} {lecture.minutes:3g} min, until {total:4g}  {lecture.notes}")
     template = (NOTEBOOKS / "slides.j2").read_text(encoding="utf-8")
     exporter = SlidesExporter(raw_template=template, reveal_url_prefix="reveal")
     deck = new_notebook(cells=offline(slides), metadata=notebook.metadata)

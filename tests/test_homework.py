@@ -82,7 +82,7 @@ def test_a_bad_submission_costs_its_own_points_alone(folder):
     assert parts.draw_variant(SEED)["statistic"] == "covariance"
     waits = "def my_saliency(score, x):\n    import time; time.sleep(1000)"
     ends = "def my_smooth_grad(score, x, noise, batch):\n    import os; os._exit(0)"
-    fills = "def my_norm(x, alpha):\n    return torch.ones(int(1e10))"
+    fills = "def my_norm(x, alpha):\n    return torch.ones(int(2e9))"
     submission(folder, "lovelaceada_LATE_12_345_homework.ipynb", "1 / 0", "no Python", right)
     submission(folder, "Alan Turing_9_assignsubmission_file/x.ipynb", waits, ends, fills, right)
     (folder / "submissions/grace.ipynb").write_text("not a notebook")

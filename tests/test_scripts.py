@@ -208,16 +208,16 @@ def test_the_deck_opens_without_a_network_and_has_the_code_that_it_needs(tmp_pat
     cells = nbformat.read(tmp_path / "deck.ipynb", as_version=4).cells
     shown = [cell for cell in cells if slides.is_slide(cell)]
     minutes = [cell.metadata.lecture.minutes for cell in shown]
-    longer = [k for k, cell in enumerate(shown) if cell.metadata.lecture.get("long")]
-    assert 65 <= sum(minutes) <= 70
-    assert 45 <= sum(minutes) - sum(minutes[k] for k in longer) <= 50
+    levels = [cell.metadata.lecture.get("level", "") for cell in shown]
+    until = lambda *most: sum(minute for minute, level in zip(minutes, levels) if level in most)
+    assert 45 <= until("") <= 50 and 65 <= until("", "+") <= 70
     text = (notebooks.NOTEBOOKS / "LECTURE.md").read_text(encoding="utf-8")
     rows = re.findall(r"\| ([\d, +]+) \| [^|]* \| ([\d.]+) \|$", text, re.M)
-    numbers = [re.findall(r"(\d+)(\+?)", row) for row, _ in rows]
+    numbers = [re.findall(r"(\d+)(\+*)", row) for row, _ in rows]
     assert [sum(minutes[int(k) - 1] for k, _ in row) for row in numbers] == [
         float(total) for _, total in rows]
-    assert sorted(int(k) for row in numbers for k, _ in row) == list(range(1, len(shown) + 1))
-    assert sorted(int(k) - 1 for row in numbers for k, mark in row if mark) == longer
+    listed = sorted((int(k), mark) for row in numbers for k, mark in row)
+    assert listed == list(enumerate(levels, 1))
 
 
 def test_slides_come_with_what_computes_their_names():

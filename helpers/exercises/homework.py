@@ -214,8 +214,9 @@ def checks(variant, key):
         "my_smooth_grad": check("my_smooth_grad", 6, ["colors", "smooth"], score, x[:1],
                                 0.1 * normal(7, 3, 64, 64), 3, wrap=limited, tolerance=1e-3),
         "my_ascent": check("my_ascent", 10, ["penalty", "step"], class_score(net, classes), x,
-                           3, 0.4, 0.02, tolerance=1e-3),
-        "my_pgd": check("my_pgd", 7, ["ball", "goal"], net, x, classes, 0.05, 4, tolerance=1e-3),
+                           3, OPTIONS["step"][variant["step"]]["lr"], 0.02, tolerance=1e-2),
+        "my_pgd": check("my_pgd", 7, ["ball", "goal"], net, x.round(), classes,
+                        OPTIONS["ball"][variant["ball"]]["epsilon"], 4, tolerance=1e-2),
         "my_statistic": check("my_statistic", 4, ["statistic"], normal(2, 4, 5, 6) + 1,
                               differentiable=True),
         "my_style_loss": check("my_style_loss", 6, ["error"], *features.values(),
@@ -236,6 +237,7 @@ def through(relu):
 
 def on_network(mine, net, relu, x, classes):
     """Compute an answer to `my_map`, and require that the network stays as it was."""
+    net = deepcopy(net)     # so that a changed one spoils nothing else
     score = class_score(net, classes)
     before = gradient_of(score, x)
     answer = mine(net, relu, x, classes)
