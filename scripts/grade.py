@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 
 import nbformat
-from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from helpers.exercises.homework import TEXTS, checks, draw_variant, solutions
@@ -140,7 +139,7 @@ def sections(path):
 
 
 def collect_written(paths, folder):
-    """Write a page for each written part, with all answers to it."""
+    """Write a notebook for each written part, with all answers to it, to read in JupyterLab."""
     (folder / "written").mkdir(exist_ok=True)
     for row in WRITTEN:
         cells = []
@@ -150,8 +149,7 @@ def collect_written(paths, folder):
                 cells += sections(path).get(row["heading"], [])
         for k, cell in enumerate(cells):
             cell.id = f"cell{k}"            # unique, since students began with the same notebook
-        page, _ = HTMLExporter(sanitize_html=True).from_notebook_node(new_notebook(cells=cells))
-        (folder / "written" / f"{row['part']}.html").write_text(page, encoding="utf-8")
+        nbformat.write(new_notebook(cells=cells), folder / "written" / f"{row['part']}.ipynb")
 
 
 def read_written(table, submissions):

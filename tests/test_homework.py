@@ -98,7 +98,7 @@ def test_a_bad_submission_costs_its_own_points_alone(folder):
         "lovelaceada": 4, "Alan Turing": 4, "grace": 0}
     assert list(rows["grace"]) == grade.CANVAS_COLUMNS
     assert (rows["lovelaceada"]["ID"], rows["grace"]["SIS Login ID"]) == ("12", "grace")
-    page = (folder / "written/8. Report.html").read_text(encoding="utf-8")
+    page = (folder / "written/8. Report.ipynb").read_text(encoding="utf-8")
     assert page.count("It was B.") == 2
 
     written = read("written.csv")
