@@ -11,7 +11,6 @@ import time
 from contextlib import closing, contextmanager
 
 import ipywidgets
-from IPython.display import display
 from traitlets import Any, Unicode, dlink
 
 from helpers.figures import WIDTH, plain_text, png
@@ -136,13 +135,6 @@ def make_controls(specs):
 def values(widgets):
     """Return the values of controls, {name: value}."""
     return {name: widget.value for name, widget in widgets.items()}
-
-
-def live_view(steps, *, width=2 * WIDTH):
-    """Yield the steps of `descend`, and show the image ten times a second."""
-    view = ImageView()
-    display(view)
-    yield from view.follow(steps, width)
 
 
 def run_button(steps, /, *, width=2 * WIDTH, **controls):

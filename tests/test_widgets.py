@@ -62,19 +62,6 @@ def test_explore_shows_later_errors_and_recovers():
     assert "a, 0" in text_of(box)
 
 
-def test_live_view_keeps_the_last_picture(monkeypatch):
-    shown = []
-    monkeypatch.setattr(widgets, "display", shown.append)
-
-    def interrupted():
-        yield from climb(3)
-        raise KeyboardInterrupt
-
-    steps = list(widgets.live_view(interrupted()))
-    assert [step.index for step in steps] == [1, 2, 3] and "step 3, loss 0.500" in text_of(shown[0])
-    assert parts(shown[0], ipywidgets.Image)[0].value == png(steps[-1].image, 320)
-
-
 def test_run_button_runs_stops_and_shows_errors():
     async def notebook():
         box = widgets.run_button(climb, steps=[5, 10**9], name=["a", "b"])
