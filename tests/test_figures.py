@@ -18,7 +18,7 @@ from helpers.metrics import bootstrap_ci
 from helpers.photos import photos
 
 ROOT = Path(__file__).resolve().parents[1]
-CAPTION_FILES = [*ROOT.glob("notebooks/*.toml"), *ROOT.glob("tests/notebooks/*.toml")]
+CAPTION_FILES = sorted(ROOT.glob("notebooks/*.toml"))
 DRAWS = re.compile(r"^(?:show|curves|bars|evidence|animation|publish)\(.*?^\)|"
                    r"^(?:show|curves|bars|evidence|animation|publish)\(.*?\)$", re.M | re.S)
 
