@@ -14,7 +14,14 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.exercises.exercise_cells import find_stub
-from helpers.exercises.homework import FOLDER, OPTIONS, draw_variant, open_case, solutions
+from helpers.exercises.homework import (
+    FOLDER,
+    OPTIONS,
+    draw_variant,
+    mark_with,
+    open_case,
+    solutions,
+)
 from notebooks import find
 
 FENCE = re.compile(r"^```python\n(.*?)\n```$", re.S | re.M)
@@ -67,9 +74,12 @@ def main(argv=None):
     notebook = write_notebook(fill("homework.md", variant, seed=args.seed), solutions(variant))
     notebook.metadata.homework = {"seed": args.seed}
     probes, _, test = open_case(args.seed)
-    culprit = min(probes, key=lambda name: probes[name].accuracy(test.images, test.labels))
+    wrong = mark_with(variant["mark"], test.images, (test.labels + 1) % 8)
+    misled = {name: probe.accuracy(wrong, test.labels) for name, probe in probes.items()}
     chosen = ", ".join(f"{question} {option}" for question, option in variant.items())
-    rubric = fill("rubric.md", variant, seed=args.seed, culprit=culprit, chosen=chosen)
+    rubric = fill("rubric.md", variant, seed=args.seed, chosen=chosen,
+                  culprit=min(misled, key=misled.get),
+                  misled=", ".join(f"{name} {value:.0%}" for name, value in misled.items()))
     (args.folder / "submissions").mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     (args.folder / "rubric.md").write_text(rubric, encoding="utf-8")

@@ -13,7 +13,7 @@ import homework
 from helpers.exercises import homework as parts
 from helpers.exercises.exercise_cells import exercises
 
-SEED = 2024
+SEED = 2026
 DEPENDS = {"rule": ["MyReLU"], "colors": ["my_saliency", "my_smooth_grad"],
            "smooth": ["my_smooth_grad"], "penalty": ["my_ascent"], "step": ["my_ascent"],
            "ball": ["my_pgd"], "goal": ["my_pgd"], "statistic": ["my_statistic"],
@@ -31,10 +31,11 @@ def test_each_option_is_drawn_and_has_a_solution():
     variants = [parts.draw_variant(seed) for seed in range(60)]
     for question, options in parts.OPTIONS.items():
         assert {variant[question] for variant in variants} == set(options)
-    assert parts.draw_variant(SEED) == parts.draw_variant(SEED)
+    shared = [len(set(a.items()) & set(b.items())) for a, b in zip(variants, variants[1:])]
+    assert sum(shared) / len(shared) < 0.25 * len(parts.OPTIONS)
 
 
-@pytest.mark.parametrize("seed", [2024, 2025, 2026])     # they differ in most questions
+@pytest.mark.parametrize("seed", [2026, 2028, 2029])     # with each kind of norm
 def test_our_solutions_are_right_and_those_of_another_variant_are_not(seed):
     variant = parts.draw_variant(seed)
     checks = parts.checks(variant, key=seed)

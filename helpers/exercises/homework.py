@@ -25,7 +25,11 @@ GATES = {       # what is kept of R in the backward pass of a ReLU of f
     "damped": lambda f, R: R * (f > 0) * torch.where(R > 0, 1.0, 0.2),
     "either": lambda f, R: R * ((f > 0) | (R > 0)),
 }
-COLOR_NORMS = {"sum": 1, "norm": 2}
+COLORS_TO_ONE = {       # (b,3,h,w) -> (b,h,w)
+    "sum": lambda g: g.abs().sum(1),
+    "norm": lambda g: g.norm(dim=1),
+    "range": lambda g: g.amax(1) - g.amin(1),
+}
 SUMMARIES = {
     "mean": lambda g: g.mean(0, keepdim=True),
     "square": lambda g: g.square().mean(0, keepdim=True),
@@ -44,13 +48,22 @@ SIZES = {
 ERRORS = {
     "gatys": lambda G, A: (G - A).square().mean((1, 2)) / 4,
     "absolute": lambda G, A: (G - A).abs().sum((1, 2)) / A.abs().sum((1, 2)),
+    "root": lambda G, A: (G - A).square().mean((1, 2)).sqrt(),
 }
 
 
 def draw_variant(seed):
-    """Choose an option of each question -> dict question -> option."""
-    draw = random.Random(seed)
-    return {question: draw.choice(list(options)) for question, options in OPTIONS.items()}
+    """Choose an option of each question -> dict question -> option.
+
+    The options are shuffled again and again, like decks of cards, so that neighboring seeds seldom
+    share one.
+    """
+    chosen = {}
+    for question, options in OPTIONS.items():
+        deck, card = divmod(seed + len(question), len(options))
+        cards = random.Random(f"{question} {deck}").sample(list(options), len(options))
+        chosen[question] = cards[card]
+    return chosen
 
 
 # ---- Our solutions ----
@@ -61,13 +74,13 @@ def solutions(variant):
     return {
         "MyReLU": relu_with(GATES[variant["rule"]]),
         "my_map": map_with,
-        "my_saliency": lambda score, x: colors_to_one(gradient_of(score, x), variant),
+        "my_saliency": lambda score, x: COLORS_TO_ONE[variant["colors"]](gradient_of(score, x)),
         "my_smooth_grad": lambda *inputs: smooth_with(variant, *inputs),
         "my_ascent": lambda *inputs: ascend(variant, *inputs),
         "my_pgd": lambda *inputs: attack(variant, *inputs),
-        "my_statistic": {"covariance": covariance, "cosine": cosine}[variant["statistic"]],
+        "my_statistic": STATISTICS[variant["statistic"]],
         "my_style_loss": lambda *inputs: weighted_errors(ERRORS[variant["error"]], *inputs),
-        "my_norm": {"adain": adain, "partial": partial_norm}[variant["norm"]],
+        "my_norm": NORMS[variant["norm"]],
     }
 
 
@@ -96,15 +109,10 @@ def map_with(net, relu, x, classes):
     return gradient_of(class_score(net, classes), x)
 
 
-def colors_to_one(maps, variant):
-    """Reduce the colors of maps, (b,3,h,w) -> (b,h,w)."""
-    return maps.norm(COLOR_NORMS[variant["colors"]], dim=1)
-
-
 def smooth_with(variant, score, x, noise, batch):
     """Summarize the gradients at noisy copies, (1,3,h,w), (n,3,h,w) -> (1,h,w)."""
     gradients = torch.cat([gradient_of(score, x + part) for part in noise.split(batch)])
-    return colors_to_one(SUMMARIES[variant["smooth"]](gradients), variant)
+    return COLORS_TO_ONE[variant["colors"]](SUMMARIES[variant["smooth"]](gradients))
 
 
 def differences(x, cost):
@@ -153,6 +161,12 @@ def cosine(f):
     return f @ f.mT
 
 
+def largest(f):
+    """Compute the largest products of channels, (b,c,h,w) -> (b,c,c)."""
+    f = f.flatten(2)
+    return (f[:, :, None] * f[:, None]).amax(3)
+
+
 def weighted_errors(error, statistic, features, targets, weights):
     """Sum the weighted errors of the layers -> (b,)."""
     return sum(weights[layer] * error(statistic(features[layer]), targets[layer])
@@ -165,9 +179,19 @@ def adain(x, y):
     return deviation * F.instance_norm(x) + y.mean((2, 3), keepdim=True)
 
 
+def contrast(x, y):
+    """Give contents the deviations of styles, (b,c,h,w) twice -> (b,c,h,w)."""
+    deviation = y.std((2, 3), keepdim=True, correction=0)
+    return deviation * F.instance_norm(x) + x.mean((2, 3), keepdim=True)
+
+
 def partial_norm(x, alpha):
     """Mix instance norm and identity, (b,c,h,w), (c,) -> (b,c,h,w)."""
     return x.lerp(F.instance_norm(x), alpha.view(-1, 1, 1))
+
+
+STATISTICS = {"covariance": covariance, "cosine": cosine, "largest": largest}
+NORMS = {"adain": adain, "contrast": contrast, "partial": partial_norm}
 
 
 # ---- Grading ----
@@ -187,7 +211,8 @@ def checks(variant, key):
     features = {"relu1": normal(2, 4, 5, 6), "relu2": normal(2, 3, 4, 4)}
     targets = {layer: known["my_statistic"](f[:1].flip(3) + 1) for layer, f in features.items()}
     maps = normal(3, 4, 5, 6)
-    norms = {"adain": (maps, 2 * normal(3, 4, 5, 6) + 1),
+    styles = 2 * normal(3, 4, 5, 6) + 1
+    norms = {"adain": (maps, styles), "contrast": (maps, styles),
              "partial": (maps, torch.rand(4, generator=g))}
 
     def style_loss(mine):
