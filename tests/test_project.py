@@ -83,6 +83,12 @@ def test_text_files_keep_unix_line_ends():
     assert not [name for name, content in our_files().items() if "\r" in content]
 
 
+def test_the_readme_counts_the_lines_of_eight_modules():
+    modules = re.findall(r"\((helpers/\w+\.py)\) \((\d+)", text("README.md"))
+    assert len(modules) == 8
+    assert all(len(text(name).splitlines()) == int(count) for name, count in modules)
+
+
 def test_the_citation_agrees_with_the_project():
     citation = yaml.safe_load(text("CITATION.cff"))
     assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]
