@@ -186,12 +186,11 @@ def main(argv=None):
     collect_written(paths, folder)
     submissions = [str(path.relative_to(folder / "submissions")) for path in paths]
     written = read_written(folder / "written.csv", submissions)
-    totals = dict.fromkeys(submissions, 0)
+    totals = {}
     feedback = []
     for submission, grades in zip(submissions, results):
         feedback += [[submission, function, *grade] for function, grade in grades.items()]
-    for submission, _, points, *_ in feedback:
-        totals[submission] += points
+        totals[submission] = sum(points for points, _ in grades.values())
     for submission, *_, points in written:
         totals[submission] += float(points or 0)
     rows = []
