@@ -13,6 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PATTERNS = ("*.md", "*.cff", "notebooks/*.md", "notebooks/*.ipynb")
 
 
+def repository(readme):
+    """Read which repository the README's badges name, ORG/REPO."""
+    return re.search(r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/", readme)[1]
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("repository", nargs="?", metavar="ORG/REPO")
@@ -23,7 +28,7 @@ def main(argv=None):
     if not found:
         return f"Got {given!r}; expected a repository on GitHub as ORG/REPO, like octocat/course."
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    old = re.search(r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/", readme)[1]
+    old = repository(readme)
     place = re.compile(rf"((?:/gh|/github|github\.com|codespaces\.new)/){re.escape(old)}(?![\w-])")
     for path in [path for pattern in PATTERNS for path in ROOT.glob(pattern)]:
         text = path.read_text(encoding="utf-8")

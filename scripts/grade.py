@@ -27,7 +27,6 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from helpers.exercises.homework import TEXTS, checks, draw_variant, solutions
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-CONTAINERS = (ast.Tuple, ast.List, ast.Dict, ast.Lambda)
 MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.M)
 CANVAS_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework"]
 WRITTEN = TEXTS["written"]
@@ -53,9 +52,14 @@ def definitions(path):
 
 def is_constant(node):
     """Tell whether a statement assigns something without calling a function."""
-    value = getattr(node, "value", None)
-    calls = value and any(isinstance(part, ast.Call) for part in ast.walk(value))
-    return isinstance(value, CONTAINERS) or (value and not calls)
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and not calls(node)
+
+
+def calls(node):
+    """Tell whether a node of the syntax tree calls a function; a lambda does so only later."""
+    if isinstance(node, ast.Lambda):
+        return False
+    return isinstance(node, ast.Call) or any(map(calls, ast.iter_child_nodes(node)))
 
 
 def grade_here(path, seed, key, seconds, gigabytes, out):
@@ -128,10 +132,13 @@ def student(submission):
 
 
 def sections(path):
-    """Split a notebook at its headings -> dict heading -> cells."""
+    """Split a notebook at its headings -> dict heading -> cells; {} if it is none."""
     found = {}
     heading = None
-    for cell in nbformat.read(path, as_version=4).cells:
+    cells = []
+    with suppress(Exception):
+        cells = nbformat.read(path, as_version=4).cells
+    for cell in cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             heading = cell.source.splitlines()[0]
         found.setdefault(heading, []).append(cell)
@@ -141,12 +148,11 @@ def sections(path):
 def collect_written(paths, folder):
     """Write a notebook for each written part, with all answers to it, to read in JupyterLab."""
     (folder / "written").mkdir(exist_ok=True)
+    answers = {path.relative_to(folder / "submissions"): sections(path) for path in paths}
     for row in WRITTEN:
         cells = []
-        for path in paths:
-            cells.append(new_markdown_cell(f"# {path.relative_to(folder / 'submissions')}"))
-            with suppress(Exception):       # not a notebook
-                cells += sections(path).get(row["heading"], [])
+        for name, found in answers.items():
+            cells += [new_markdown_cell(f"# {name}"), *found.get(row["heading"], [])]
         for k, cell in enumerate(cells):
             cell.id = f"cell{k}"            # unique, since students began with the same notebook
         nbformat.write(new_notebook(cells=cells), folder / "written" / f"{row['part']}.ipynb")

@@ -8,20 +8,15 @@ import io
 import re
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from helpers.exercises import homework as parts
+from helpers.exercises.detective import misled_accuracies
 from helpers.exercises.exercise_cells import find_stub
-from helpers.exercises.homework import (
-    FOLDER,
-    OPTIONS,
-    draw_variant,
-    mark_with,
-    open_case,
-    solutions,
-)
 from notebooks import find
 
 FENCE = re.compile(r"^```python\n(.*?)\n```$", re.S | re.M)
@@ -29,9 +24,10 @@ FENCE = re.compile(r"^```python\n(.*?)\n```$", re.S | re.M)
 
 def fill(name, variant, **values):
     """Read a text and put the variant's words into its <<placeholders>>."""
-    text = (FOLDER / name).read_text(encoding="utf-8")
+    text = (parts.FOLDER / name).read_text(encoding="utf-8")
     for question, option in variant.items():
-        values |= {f"{question}.{key}": text for key, text in OPTIONS[question][option].items()}
+        words = parts.OPTIONS[question][option]
+        values |= {f"{question}.{key}": word for key, word in words.items()}
     return re.sub("<<(.+?)>>", lambda found: str(values[found[1]]), text)
 
 
@@ -70,16 +66,19 @@ def main(argv=None):
     path = args.folder / "homework.ipynb"
     if path.exists():
         return f"{path} exists already: name another folder."
-    variant = draw_variant(args.seed)
-    notebook = write_notebook(fill("homework.md", variant, seed=args.seed), solutions(variant))
+    variant = parts.draw_variant(args.seed)
+    text = fill("homework.md", variant, seed=args.seed)
+    notebook = write_notebook(text, parts.solutions(variant))
     notebook.metadata.homework = {"seed": args.seed}
-    probes, _, test = open_case(args.seed)
-    wrong = mark_with(variant["mark"], test.images, (test.labels + 1) % 8)
-    misled = {name: probe.accuracy(wrong, test.labels) for name, probe in probes.items()}
+    probes, _, test = parts.open_case(args.seed)
+    mark = partial(parts.mark_with, variant["mark"])
+    misled = {name: sorted(misled_accuracies(probe, test.images, test.labels, mark))
+              for name, probe in probes.items()}
     chosen = ", ".join(f"{question} {option}" for question, option in variant.items())
     rubric = fill("rubric.md", variant, seed=args.seed, chosen=chosen,
                   culprit=min(misled, key=misled.get),
-                  misled=", ".join(f"{name} {value:.0%}" for name, value in misled.items()))
+                  misled=", ".join(f"{name} {found[0]:.0%} to {found[-1]:.0%}"
+                                   for name, found in misled.items()))
     (args.folder / "submissions").mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     (args.folder / "rubric.md").write_text(rubric, encoding="utf-8")

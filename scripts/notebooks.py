@@ -81,6 +81,12 @@ def fold(notebook):
             cell.metadata.tags = tags
 
 
+def drop_stills(cell):
+    """Remove the stills of widgets from a code cell's outputs, for where no widget can run."""
+    cell.outputs = [output for output in cell.outputs
+                    if output.get("data") != {"text/plain": STILL}]
+
+
 def store(notebook, path):
     """Fold a notebook's cells, and write it without the state of widgets, which is soon stale."""
     fold(notebook)

@@ -18,7 +18,8 @@ import nbformat
 from docutils.nodes import container, image
 from sphinx.application import Sphinx
 
-from notebooks import NOTEBOOKS, ROOT, STILL
+from badges import repository
+from notebooks import NOTEBOOKS, ROOT, drop_stills
 
 MATHJAX = Path(find_spec("jupyter_server_mathjax").origin).parent / "static"
 GLOSSARY = (NOTEBOOKS / "GLOSSARY.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ LONGEST_FIRST = "|".join(map(re.escape, sorted(TERMS, key=len, reverse=True)))
 WORD = re.compile(rf"{NOT_PROSE}|(?<![\w-])(?P<term>{LONGEST_FIRST})s?(?![\w-])",
                   re.M | re.S | re.I)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-GITHUB = "https://github.com/" + re.search(r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/", README)[1]
+GITHUB = f"https://github.com/{repository(README)}"
 BADGES = re.compile("<!-- badges -->.*<!-- /badges -->", re.S)
 ELSEWHERE = re.compile(r"\]\((?:\.\./)*([\w/]+\.py|CITATION\.cff|LICENSE)\)")
 PAGES = ("*.md", "data/*.md", "notebooks/*.md", "notebooks/*.ipynb")
@@ -55,8 +56,7 @@ def prepare(notebook):
         if cell.cell_type == "markdown":
             cell.source = link_terms(cell.source, linked)
             continue
-        cell.outputs = [output for output in cell.outputs
-                        if output.get("data") != {"text/plain": STILL}]
+        drop_stills(cell)
         for output in cell.outputs:
             forms = output.get("data", {})
             if "text/markdown" in forms:

@@ -20,7 +20,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from notebooks import NOTEBOOKS, STILL, find
+from notebooks import NOTEBOOKS, drop_stills, find
 
 TITLE = """# Visualizing and understanding
 
@@ -88,8 +88,7 @@ def offline(slides):
     for cell in slides:
         cell.metadata.title = title_of(cell)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs
-                            if output.get("data", {}).get("text/plain") != STILL]
+            drop_stills(cell)
         notes = {"slideshow": {"slide_type": "notes"}}
         cells += [cell, new_markdown_cell(cell.metadata.lecture.notes, metadata=notes)]
     return cells

@@ -79,7 +79,8 @@ def submission(folder, name, *sources):
 
 @pytest.mark.long
 def test_a_bad_submission_costs_its_own_points_alone(folder):
-    right = inspect.getsource(parts.covariance).replace("covariance(", "my_statistic(")
+    right = ("from helpers.losses import gram_matrix\n"
+             + inspect.getsource(parts.covariance).replace("covariance(", "my_statistic("))
     assert parts.draw_variant(SEED)["statistic"] == "covariance"
     waits = "def my_saliency(score, x):\n    import time; time.sleep(1000)"
     ends = "def my_smooth_grad(score, x, noise, batch):\n    import os; os._exit(0)"

@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.adversarial import pgd
 from helpers.attribution import class_score, gradient_of
 from helpers.exercises.detective import COLORS, suspects, with_spurious_cue
 from helpers.exercises.feedback import compare, require, run_check
 from helpers.exercises.held_out_inputs import generator, held_out_images
+from helpers.losses import gram_matrix, total_variation
 from helpers.networks import load_net
 from helpers.scenes import scenes
 
@@ -37,8 +39,8 @@ SUMMARIES = {
 }
 PENALTIES = {
     "l2": lambda x: (x - 0.5).square().sum((1, 2, 3)),
-    "tv": lambda x: differences(x, torch.square),
-    "edges": lambda x: differences(x, torch.abs),
+    "tv": total_variation,
+    "edges": lambda x: sum(x.diff(dim=d).abs().sum((1, 2, 3)) for d in (2, 3)),
 }
 SIZES = {
     "norm": lambda g: g.norm(dim=1),
@@ -115,11 +117,6 @@ def smooth_with(variant, score, x, noise, batch):
     return COLORS_TO_ONE[variant["colors"]](SUMMARIES[variant["smooth"]](gradients))
 
 
-def differences(x, cost):
-    """Sum a cost of the differences between neighboring pixels, (b,3,h,w) -> (b,)."""
-    return cost(x.diff(dim=3)).sum((1, 2, 3)) + cost(x.diff(dim=2)).sum((1, 2, 3))
-
-
 def ascend(variant, score, x, steps, lr, weight):
     """Step up the score minus the weighted penalty, (b,3,h,w) -> (b,3,h,w)."""
     penalty = PENALTIES[variant["penalty"]]
@@ -134,25 +131,12 @@ def attack(variant, net, x, classes, epsilon, steps):
     """Attack images by PGD from x, (b,3,h,w) -> (b,3,h,w)."""
     sign = {"untargeted": 1, "targeted": -1}[variant["goal"]]
     loss = lambda x: sign * F.cross_entropy(net(x), classes, reduction="none")
-    length = lambda d: d.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-    y = x
-    for _ in range(steps):
-        g = gradient_of(loss, y)
-        step = g.sign() if variant["ball"] == "linf" else g / length(g)
-        change = y + 2.5 * epsilon / steps * step - x
-        if variant["ball"] == "linf":
-            change = change.clamp(-epsilon, epsilon)
-        else:
-            change = change * (epsilon / length(change)).clamp(max=1)
-        y = (x + change).clamp(0, 1)
-    return y
+    return pgd(loss, x, epsilon=epsilon, norm=variant["ball"], steps=steps)
 
 
 def covariance(f):
     """Compute the covariance of channels, (b,c,h,w) -> (b,c,c)."""
-    f = f.flatten(2)
-    f = f - f.mean(2, keepdim=True)
-    return f @ f.mT / f.shape[2]
+    return gram_matrix(f - f.mean((2, 3), keepdim=True))
 
 
 def cosine(f):
@@ -173,16 +157,10 @@ def weighted_errors(error, statistic, features, targets, weights):
                for layer in targets)
 
 
-def adain(x, y):
-    """Compute adaptive instance norm, (b,c,h,w) twice -> (b,c,h,w)."""
+def with_deviation(x, y, mean_of):
+    """Give contents x the deviations of styles y, (b,c,h,w), and the means of either."""
     deviation = y.std((2, 3), keepdim=True, correction=0)
-    return deviation * F.instance_norm(x) + y.mean((2, 3), keepdim=True)
-
-
-def contrast(x, y):
-    """Give contents the deviations of styles, (b,c,h,w) twice -> (b,c,h,w)."""
-    deviation = y.std((2, 3), keepdim=True, correction=0)
-    return deviation * F.instance_norm(x) + x.mean((2, 3), keepdim=True)
+    return deviation * F.instance_norm(x) + mean_of.mean((2, 3), keepdim=True)
 
 
 def partial_norm(x, alpha):
@@ -191,7 +169,11 @@ def partial_norm(x, alpha):
 
 
 STATISTICS = {"covariance": covariance, "cosine": cosine, "largest": largest}
-NORMS = {"adain": adain, "contrast": contrast, "partial": partial_norm}
+NORMS = {
+    "adain": lambda x, y: with_deviation(x, y, mean_of=y),
+    "contrast": lambda x, y: with_deviation(x, y, mean_of=x),
+    "partial": partial_norm,
+}
 
 
 # ---- Grading ----

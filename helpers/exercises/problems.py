@@ -1,4 +1,4 @@
-"""Check the half-hour problems. Each check draws its own inputs from a seed."""
+"""Check the half-hour problems. Each check draws its own inputs."""
 
 from copy import deepcopy
 
@@ -35,29 +35,29 @@ from helpers.style import CONTENT, load_transform_net, style_features, style_gra
 # ---- 01_activations ----
 
 
-def tsne_inputs(net, seed):
+def tsne_inputs(net):
     """Return 48 scenes and their features (48,30)."""
-    scenes = held_out_scenes(48, seed)
+    scenes = held_out_scenes(48, 0)
     images = scenes.images.to(next(net.parameters()).device)
     return scenes, pca(extract_features(net, images, "relu7").cpu(), 30)
 
 
-def draw_map(mine, net, *, seed=0):
+def draw_map(mine, net):
     """Show the scenes at the reader's points, framed in a color for each shape."""
-    scenes, features = tsne_inputs(net, seed)
+    scenes, features = tsne_inputs(net)
     points = torch.as_tensor(mine(features, 15))
     show(image_scatter(scenes.images, points, labels=scenes.labels), width=640)
 
 
 @prints_feedback(draw=draw_map)
-def tsne_map(mine, net, *, seed=0):
+def tsne_map(mine, net):
     """Check mine(features, perplexity), (n,d) -> (n,2): t-SNE without a library.
 
     Measured by trustworthiness (Venna & Kaski 2001) against scikit-learn and PCA.
     """
     from sklearn.manifold import TSNE, trustworthiness  # takes seconds
 
-    _, features = tsne_inputs(net, seed)
+    _, features = tsne_inputs(net)
     points = call(mine, features, 15)
     check_kind(points, features, (len(features), 2), "a point for each image")
     points = points.detach().cpu().double()
@@ -76,9 +76,9 @@ def tsne_map(mine, net, *, seed=0):
     return Feedback(1.0, f"✓ right, with a trustworthiness of: {table}")
 
 
-def probe_inputs(net, seed):
+def probe_inputs(net):
     """Return images (56,3,64,64), features (56,c,h,w) of relu3, and masks (56,h,w) of objects."""
-    scenes = held_out_scenes(56, seed)
+    scenes = held_out_scenes(56, 0)
     features = activations(net, scenes.images.to(next(net.parameters()).device), "relu3")
     masks = F.adaptive_avg_pool2d(scenes.masks[:, None].float(), features.shape[2:])[:, 0] > 0.5
     return scenes.images, features.detach(), masks.to(features.device)
@@ -111,9 +111,9 @@ def required_iou(images, features, masks, train, test):
     return (baseline + mean_iou(probe, masks[test])) / 2, baseline
 
 
-def draw_probe(mine, net, *, seed=0):
+def draw_probe(mine, net):
     """Outline where the reader's probe finds an object, in four scenes that it has not seen."""
-    images, features, masks = probe_inputs(net, seed)
+    images, features, masks = probe_inputs(net)
     weights, bias = [torch.as_tensor(part).to(features) for part in mine(features[:24], masks[:24])]
     found = evidence_of(features[-4:], weights, bias)[:, None]
     inside = F.interpolate(found, (256, 256), mode="bilinear") > 0
@@ -121,11 +121,11 @@ def draw_probe(mine, net, *, seed=0):
 
 
 @prints_feedback(draw=draw_probe)
-def position_probe(mine, net, *, seed=0):
+def position_probe(mine, net):
     """Check mine(features, masks), (n,c,h,w) and (n,h,w) bool -> (c,) and (): weights and bias of
     a linear probe for each position, positive on objects. Judged by IoU on other scenes."""
     train, test = slice(24), slice(24, None)
-    images, features, masks = probe_inputs(net, seed)
+    images, features, masks = probe_inputs(net)
     answer = call(mine, features[train], masks[train])
     require(isinstance(answer, tuple) and len(answer) == 2, "return two things: weights, bias")
     weights, bias = [torch.as_tensor(part).detach().to(features) for part in answer]
@@ -148,19 +148,19 @@ def position_probe(mine, net, *, seed=0):
 # ---- 02_gradients ----
 
 
-def draw_grad_cam(mine, net, layer="relu5", *, seed=0):
+def draw_grad_cam(mine, net, layer="relu5"):
     """Show two images, each with the reader's map over it."""
-    x, classes = held_out_images(net, 2, seed)
+    x, classes = held_out_images(net, 2, 0)
     maps = mine(net, find_layer(net, layer), x, attribution.class_score(net, classes))
     show([part for image, found in zip(x.split(1), maps.split(1))
           for part in (image, overlay(image, found))], width=192)
 
 
 @prints_feedback(draw=draw_grad_cam)
-def grad_cam(mine, net, layer="relu5", *, seed=0):
+def grad_cam(mine, net, layer="relu5"):
     """Check mine(net, module, x, score), (b,3,h,w) -> (b,h,w): Grad-CAM at a module's output."""
     net = deepcopy(net)     # so a hook that is left does not stay
-    x, classes = held_out_images(net, 8, seed)
+    x, classes = held_out_images(net, 8, 0)
     score = attribution.class_score(net, classes)
     module = find_layer(net, layer)
     outputs = []
@@ -190,31 +190,31 @@ def cross_entropy(net, classes):
     return lambda x: F.cross_entropy(net(x), classes, reduction="none")
 
 
-def draw_pgd(mine, net, *, seed=0):
+def draw_pgd(mine, net):
     """Show an image, the reader's adversarial example, and the perturbation, with predictions."""
-    x, classes = held_out_images(net, 1, seed)
-    y = mine(cross_entropy(net, classes), x, 8 / 255, "linf", 10, 0, seed)
+    x, classes = held_out_images(net, 1, 0)
+    y = mine(cross_entropy(net, classes), x, 8 / 255, "linf", 10, 0, 0)
     titles = [f"{name} {p:.0%}" for (name, p), in top_classes(net, torch.cat([x, y]), 1)]
     show([x, y, gradient_image(y - x)], [*titles, "the perturbation, enlarged"])
 
 
 @prints_feedback(draw=draw_pgd)
-def pgd(mine, net, *, seed=0):
+def pgd(mine, net):
     """Check mine(score, x, epsilon, norm, steps, restarts, seed), (b,3,h,w) -> (b,3,h,w):
     projected gradient ascent with restarts."""
-    x, classes = held_out_images(net, 16, seed)
+    x, classes = held_out_images(net, 16, 0)
     x = torch.cat([torch.ones_like(x[:1]), x[1:]])      # each step from white leaves [0, 1]
     loss = cross_entropy(net, classes)
-    check_attack(mine, loss, x, 8 / 255, "linf", seed)
-    check_attack(mine, loss, x, 1.0, "l2", seed)
+    check_attack(mine, loss, x, 8 / 255, "linf")
+    check_attack(mine, loss, x, 1.0, "l2")
     return RIGHT
 
 
-def check_attack(mine, loss, x, epsilon, norm, seed):
+def check_attack(mine, loss, x, epsilon, norm):
     """Raise NotRight unless three steps of an attack increase a loss as they should."""
-    attack = lambda restarts, seed: call(mine, loss, x, epsilon, norm, 3, restarts, seed)
-    single = attack(0, seed)
-    restarted = attack(3, seed)
+    attack = lambda restarts, seed=0: call(mine, loss, x, epsilon, norm, 3, restarts, seed)
+    single = attack(0)
+    restarted = attack(3)
     for images in (single, restarted):
         check_constraints(x, images, norm, epsilon)
     goal = reference_pgd(loss, x, epsilon=epsilon, norm=norm, steps=3)
@@ -224,7 +224,7 @@ def check_attack(mine, loss, x, epsilon, norm, seed):
     require(once.mean() >= start.mean(), f"{norm}: the score decreased; step up the gradient")
     require((often >= once - 1e-4).all(),
             f"{norm}: restarts lower the score of an image; keep each image's best of all starts")
-    require((often > once + 1e-4).any() and not torch.equal(attack(3, seed + 1), restarted),
+    require((often > once + 1e-4).any() and not torch.equal(attack(3, seed=1), restarted),
             f"{norm}: restarts or their seed change nothing; start each at another random point")
     require(once.mean() >= 0.9 * best.mean(),
             f"{norm}: the mean score is {once.mean():.2f}; three steps of 2.5 epsilon / 3 reach "
@@ -242,16 +242,16 @@ def check_constraints(x, images, norm, epsilon):
             "project after each step and the random start; the l2 norm is that of *one* image")
 
 
-def path_inputs(net, seed):
+def path_inputs(net):
     """Return a score, four images (4,3,h,w), and a gray baseline for each."""
-    x, classes = held_out_images(net, 4, seed)
+    x, classes = held_out_images(net, 4, 0)
     return attribution.class_score(net, classes), x, torch.full_like(x, 0.5)
 
 
 @torch.no_grad()
-def draw_parts(mine, net, *, seed=0):
+def draw_parts(mine, net):
     """Show the reader's attributions over the images, with their sums."""
-    score, x, baseline = path_inputs(net, seed)
+    score, x, baseline = path_inputs(net)
     parts = mine(score, x, baseline, 24)
     pairs = zip(parts.sum((1, 2, 3)).tolist(), (score(x) - score(baseline)).tolist())
     titles = [f"sum {total:.3f}, difference {change:.3f}" for total, change in pairs]
@@ -260,10 +260,10 @@ def draw_parts(mine, net, *, seed=0):
 
 
 @prints_feedback(draw=draw_parts)
-def completeness(mine, net, *, seed=0):
+def completeness(mine, net):
     """Check mine(score, x, baseline, steps), (b,3,h,w) -> (b,3,h,w): integrated gradients whose
     attributions sum to score(x) - score(baseline)."""
-    score, x, baseline = path_inputs(net, seed)
+    score, x, baseline = path_inputs(net)
     gradients = []
 
     def counted(x):
@@ -308,13 +308,13 @@ def draw_accentuation(mine, x, unit, features, weight):
 
 
 @prints_feedback(draw=draw_accentuation)
-def accentuation_loss(mine, *drawn, seed=0):
+def accentuation_loss(mine, *drawn):
     """Check mine(y, x, unit, features, weight), images (b,3,h,w) and (1,3,h,w) -> (b,):
     -unit(y) + weight ||features(y) - features(x)||^2 / ||features(x)||^2 (Hamblin 2024).
 
     `drawn` holds x, unit, features, and a weight for the picture.
     """
-    y, w = torch.rand(2, 2, 3, 6, 7, generator=generator(seed))
+    y, w = torch.rand(2, 2, 3, 6, 7, generator=generator(0))
     x, weight = w[:1], 3.0
     unit = lambda y: (w * y).sum((1, 2, 3))
     features = lambda y: y.square() + y.roll(1, 1)
@@ -361,11 +361,11 @@ def draw_statistics(mine, **options):
 
 
 @prints_feedback(draw=draw_statistics)
-def channel_statistics(mine, *, seed=0):
+def channel_statistics(mine):
     """Check mine(features, targets), dict layer -> (b,c,h,w), dict layer -> (mean, std), both
     (1,c), -> (b,): the style loss on channel statistics, averaged over the layers."""
     shapes = {"relu1": (3, 6, 8, 8), "relu2": (3, 4, 4, 4)}
-    g = generator(seed)
+    g = generator(0)
     features = [torch.randn(shape, generator=g) for shape in shapes.values()]
     targets = [moments(torch.randn(shape, generator=g)[:1] + 1) for shape in shapes.values()]
     answer = lambda *maps: mine(dict(zip(shapes, maps)), dict(zip(shapes, targets)))
@@ -428,10 +428,10 @@ def draw_shifted(mine, **options):
 
 
 @prints_feedback(draw=draw_shifted)
-def shifted_gram(mine, *, seed=0):
+def shifted_gram(mine):
     """Check mine(f, dy, dx), (b,c,h,w) -> (b,c,c): the Gram matrix of features with themselves,
     shifted by dy rows and dx columns."""
-    f = torch.randn(2, 5, 9, 11, generator=generator(seed))
+    f = torch.randn(2, 5, 9, 11, generator=generator(0))
     dy, dx = 2, 3
     right = shifted_gram_matrix(f, dy, dx)
     positions = 9 * 11
@@ -478,13 +478,13 @@ def draw_guided_transfer(mine, net, content, mask, first, second):
 
 
 @prints_feedback(draw=draw_guided_transfer)
-def guided_gram(mine, *drawn, seed=0):
+def guided_gram(mine, *drawn):
     """Check mine(f, mask), (b,c,h,w) and (b,1,h,w) from 0 to 1 -> (b,c,c): the guided Gram matrix
     (m f) (m f)^T / sum of m^2 (Gatys 2017).
 
     `drawn` holds a network, a photograph (1,3,h,w), a mask (1,1,h,w), and two styles (1,3,h,w).
     """
-    g = generator(seed)
+    g = generator(0)
     f = torch.randn(2, 4, 6, 7, generator=g)
     mask = torch.rand(2, 1, 6, 7, generator=g)
     total = lambda m: m.sum((2, 3))[..., None]
@@ -500,26 +500,26 @@ def guided_gram(mine, *drawn, seed=0):
     ], tolerance=1e-4, differentiable=True)
 
 
-def train_style(mine, net, grams, crops, seed):
+def train_style(mine, net, grams, crops):
     """Return the shipped network, its state before, and what the reader trains."""
     original = load_transform_net().to(crops.device)
     before = {name: p.clone() for name, p in original.state_dict().items()}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         return original, before, call(mine, original, net, grams, crops)
 
 
-def draw_new_style(mine, net, grams, crops, photo, *, seed=0):
+def draw_new_style(mine, net, grams, crops, photo):
     """Show the held-out photograph in the new style."""
-    *_, trained = train_style(mine, net, grams, crops, seed)
+    *_, trained = train_style(mine, net, grams, crops)
     show({"the photograph": photo, "in the new style": trained.eval()(photo)})
 
 
 @prints_feedback(draw=draw_new_style)
-def new_style(mine, net, grams, crops, photo, *, seed=0):
+def new_style(mine, net, grams, crops, photo):
     """Check mine(transform_net, net, grams, crops) -> TransformNet: a copy with one new style,
     whose scales and shifts alone are trained."""
-    original, before, trained = train_style(mine, net, grams, crops, seed)
+    original, before, trained = train_style(mine, net, grams, crops)
     check_trained(trained, original, before)
     loss = lambda images: losses.style_loss(style_features(net, images, list(grams)), grams).item()
     features = lambda images: activations(net, images, "relu4")
